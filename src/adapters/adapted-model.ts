@@ -1,0 +1,142 @@
+/**
+ * The trained numbers of an adapted model and how they enter its graph: the stored supports of a supernet or of one
+ * genome, and the head, in one flat buffer.
+ */
+import { GloraError } from "../base/errors.js";
+import type { Rng } from "../base/rng.js";
+import type { Tensor } from "../base/tensor.js";
+import type { Model } from "../models/model.js";
+import { INPUTS } from "./adapted-graph.js";
+import {
+  buildEffective,
+  choices,
+  type EffectiveLayout,
+  effectiveLayout,
+  type Plans,
+  planOf,
+  pullBackAll,
+  supernetPlan,
+} from "./effective.js";
+import { fixedTable, inherit, initialise, type ParameterTable, supernetTable, usedTensors } from "./parameters.js";
+import type { Space } from "./space.js";
+import { type FormKind, type Genome, kindOf } from "./structure.js";
+
+/** One trained tensor: a stored support, or the head's weight or bias. */
+export interface TrainedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface AdaptedModel {
+  readonly model: Model;
+  readonly space: Space;
+  /** Present where the structure is fixed; a supernet takes any genome of its space. */
+  readonly genome: Genome | undefined;
+  readonly table: ParameterTable;
+  readonly plans: Plans;
+  readonly layout: EffectiveLayout;
+  readonly tensors: readonly TrainedTensor[];
+  /** The head's tensors are the last: this is where they begin. */
+  readonly headOffset: number;
+  /** Stored supports in the layout of `table`, then the head's weight [out, in] and bias [out]. */
+  readonly parameters: Float32Array;
+}
+
+/** Every form of the space in one model: entangled supports, one graph for all genomes. */
+export const supernet = (model: Model, space: Space, rng: Rng): AdaptedModel =>
+  assemble(model, space, undefined, supernetTable(space), supernetPlan(space), rng);
+
+/** One structure for each layer, in the cheapest exact arithmetic. */
+export const fixedModel = (model: Model, space: Space, genome: Genome, rng: Rng): AdaptedModel =>
+  assemble(model, space, genome, fixedTable(genome, space.layers, space.a), planOf(genome, space.layers, space.a), rng);
+
+/** The fixed model of one genome of a supernet, with the values that it inherits. */
+export function inheritedModel(net: AdaptedModel, genome: Genome, rng: Rng): AdaptedModel {
+  const fixed = fixedModel(net.model, net.space, genome, rng);
+  fixed.parameters.set(inherit(net.parameters, net.table, fixed.table));
+  fixed.parameters.set(net.parameters.subarray(net.headOffset), fixed.headOffset);
+  return fixed;
+}
+
+function assemble(
+  model: Model,
+  space: Space,
+  genome: Genome | undefined,
+  table: ParameterTable,
+  plans: Plans,
+  rng: Rng,
+): AdaptedModel {
+  if (!model.head) throw new GloraError("MODEL", `${model.name} has no head to train: give it labels first.`);
+  const { name, in: width, out } = model.head;
+  const supports = initialise(table, rng);
+  const headShapes = [
+    [`${name}.weight`, [out, width]],
+    [`${name}.bias`, [out]],
+  ] as const;
+  const tensors: TrainedTensor[] = table.tensors.map(({ name, shape, offset }) => ({
+    name,
+    shape,
+    offset,
+    length: shape.reduce((a, b) => a * b, 1),
+  }));
+  let offset = table.size;
+  for (const [tensor, shape] of headShapes) {
+    const length = shape.reduce((a, b) => a * b, 1);
+    tensors.push({ name: tensor, shape, offset, length });
+    offset += length;
+  }
+  const parameters = new Float32Array(offset);
+  parameters.set(supports);
+  // A new head as timm initialises it: weight normal of deviation 0.02, bias zero.
+  for (let i = table.size; i < table.size + out * width; i++) parameters[i] = 0.02 * rng.normal();
+  const layout = effectiveLayout(plans, space.layers);
+  return { model, space, genome, table, plans, layout, tensors, headOffset: table.size, parameters };
+}
+
+/** The structure that a step or an evaluation runs: the fixed one, or the one given for a supernet. */
+function genomeOf(adapted: AdaptedModel, genome: Genome | undefined): Genome {
+  const chosen = adapted.genome ?? genome;
+  if (!chosen) throw new GloraError("GRAPH", "A supernet runs one genome at a time: none was given.");
+  return chosen;
+}
+
+/** The graph inputs that carry a genome's effective tensors, the head, and the choices of a supernet. */
+export function trainableFeeds(adapted: AdaptedModel, genome?: Genome): Record<string, Tensor> {
+  const chosen = genomeOf(adapted, genome);
+  const { parameters, table, layout, headOffset, plans } = adapted;
+  const packed = new Float32Array(layout.size + parameters.length - headOffset);
+  buildEffective(parameters, table, chosen, layout, packed.subarray(0, layout.size));
+  packed.set(parameters.subarray(headOffset), layout.size);
+  const feeds: Record<string, Tensor> = {
+    [INPUTS.trainable]: { dtype: "float32", shape: [packed.length], data: packed },
+  };
+  const bits = choices(chosen, plans);
+  if (bits.length > 0) feeds[INPUTS.choices] = { dtype: "bool", shape: [bits.length], data: bits };
+  return feeds;
+}
+
+/** Gradients of `parameters` from the packed gradient of the graph; zero for tensors that the genome does not use. */
+export function pullBack(adapted: AdaptedModel, packed: Float32Array, out: Float32Array, genome?: Genome): void {
+  const { parameters, table, layout, headOffset } = adapted;
+  const effective = packed.subarray(0, layout.size);
+  pullBackAll(effective, parameters, table, genomeOf(adapted, genome), layout, out.subarray(0, headOffset));
+  out.set(packed.subarray(layout.size), headOffset);
+}
+
+/** For each trained tensor 1 where the genome uses it; the head always. */
+export function usedByGenome(adapted: AdaptedModel, genome?: Genome): Uint8Array {
+  const used = new Uint8Array(adapted.tensors.length).fill(1);
+  used.set(usedTensors(genomeOf(adapted, genome), adapted.table));
+  return used;
+}
+
+/** The kind of form in which the genome uses each trained tensor: what a learning rate may depend on. */
+export function formKinds(adapted: AdaptedModel, genome?: Genome): (FormKind | "head")[] {
+  const chosen = genomeOf(adapted, genome);
+  return adapted.tensors.map((_, i) => {
+    const stored = adapted.table.tensors[i];
+    return stored ? kindOf(chosen.get(stored.layer)?.[stored.support] ?? "none") : "head";
+  });
+}

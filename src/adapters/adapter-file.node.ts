@@ -1,0 +1,53 @@
+import { join } from "node:path";
+import { GloraError } from "../base/errors.js";
+import type { Folder } from "../formats/folder.js";
+import { writeFileAtomic, writeFolderAtomic } from "../formats/folder.node.js";
+import { sha256Hex } from "../formats/sha256.node.js";
+import { type Adapter, type AdapterBase, encodeAdapter } from "./adapter-file.js";
+
+/**
+ * Saves an adapter as a folder, whole or not at all.
+ *
+ * @param path  must not exist, or be an empty folder
+ * @throws {GloraError} FILE if it cannot be written
+ */
+export const saveAdapter = (path: string, adapter: Adapter): Promise<void> =>
+  writeFolderAtomic(path, async (temporary) => {
+    for (const [file, bytes] of encodeAdapter(adapter)) await writeFileAtomic(join(temporary, file), bytes);
+  });
+
+/** What an adapter records of its base: the hashes of the model's weight files. */
+export async function describeBase(name: string, folder: Folder, files: readonly string[]): Promise<AdapterBase> {
+  const sha256: Record<string, string> = {};
+  for (const file of files) {
+    const source = await folder.open(file);
+    if (!source) throw new GloraError("FILE", `${folder.name}: has no ${file}.`, { folder: folder.name, file });
+    sha256[file] = await sha256Hex(source);
+  }
+  return { name, sha256 };
+}
+
+/**
+ * Compares the weight files of a model with the hashes that an adapter recorded.
+ *
+ * @throws {GloraError} ADAPTER if a file differs or is missing, or the adapter recorded no hash
+ */
+export async function verifyBase(base: AdapterBase | undefined, folder: Folder): Promise<void> {
+  const expected = Object.entries(base?.sha256 ?? {});
+  if (expected.length === 0) {
+    throw new GloraError("ADAPTER", "The adapter records no hashes of its base, so that it cannot be verified.");
+  }
+  const different: string[] = [];
+  for (const [file, hash] of expected) {
+    const source = await folder.open(file);
+    const found = source ? await sha256Hex(source) : "missing";
+    if (found !== hash) different.push(`${file}: expected ${hash}, found ${found}`);
+  }
+  if (different.length === 0) return;
+  throw new GloraError(
+    "ADAPTER",
+    `${folder.name} is not the model that the adapter was trained on ("${base?.name}"): SHA-256 of ` +
+      `${different.join("; ")}. Load that model, or leave out the verification if you know better.`,
+    { folder: folder.name, different },
+  );
+}

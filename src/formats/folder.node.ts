@@ -1,0 +1,102 @@
+import { mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, normalize, resolve } from "node:path";
+import { GloraError, messageOf } from "../base/errors.js";
+import { openFile } from "./file.node.js";
+import type { Folder } from "./folder.js";
+
+/**
+ * A local folder. Symbolic links are followed: a Hugging Face cache is made of them.
+ * @throws {GloraError} "FILE" if there is no such folder
+ */
+export async function openFolder(path: string): Promise<Folder> {
+  const info = await stat(path).catch((thrown: unknown) => {
+    throw new GloraError("FILE", `${path}: no such folder (${messageOf(thrown)}).`, { folder: path }, thrown);
+  });
+  if (!info.isDirectory()) {
+    throw new GloraError("FILE", `${path}: is a file; a folder is expected.`, { folder: path });
+  }
+  const isFile = async (file: string): Promise<boolean> =>
+    stat(join(path, file)).then(
+      (found) => found.isFile(),
+      () => false,
+    );
+  return {
+    name: path,
+    path: await realpath(path),
+    list: async () => {
+      const names = await readdir(path);
+      const files = await Promise.all(names.map(isFile));
+      return names.filter((_, i) => files[i]).sort();
+    },
+    open: async (file) => {
+      if (isAbsolute(file) || /^\.\.([/\\]|$)/.test(normalize(file))) {
+        throw new GloraError("FILE", `${path}: ${JSON.stringify(file)} lies outside the folder.`, {
+          folder: path,
+          file,
+        });
+      }
+      return (await isFile(file)) ? openFile(join(path, file)) : undefined;
+    },
+  };
+}
+
+/** Writes a file whole or not at all: beside its place, then renamed. */
+export function writeFileAtomic(path: string, data: Uint8Array | string): Promise<void> {
+  return replaceFile(path, async (temporary) => {
+    const file = await open(temporary, "w");
+    try {
+      await file.writeFile(data);
+      await file.sync(); // or the name could outlive the bytes after a power cut
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+/** Lets `write` make a file beside `path`, and moves it there only when that has ended well. */
+export async function replaceFile(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = besides(path);
+  try {
+    await write(temporary);
+    await rename(temporary, path);
+  } catch (thrown) {
+    await rm(temporary, { force: true });
+    throw asFileError(thrown, path);
+  }
+}
+
+/**
+ * Lets `fill` make a folder beside `path`, and moves it there only when that has ended well; nothing is left behind
+ * otherwise. `path` must not exist, or be an empty folder.
+ */
+export async function writeFolderAtomic(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+  const content = await readdir(path).catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === "ENOENT") return [];
+    throw asFileError(thrown, path);
+  });
+  if (content.length > 0) {
+    throw new GloraError("FILE", `${path}: is not empty. Choose another name, or remove it first.`, { folder: path });
+  }
+  const temporary = besides(path);
+  try {
+    await mkdir(temporary, { recursive: true });
+    await fill(temporary);
+    await rename(temporary, path);
+  } catch (thrown) {
+    await rm(temporary, { recursive: true, force: true });
+    throw asFileError(thrown, path);
+  }
+}
+
+let count = 0;
+
+/** A name in the same folder, so that renaming it moves no bytes; no two writers share it. */
+function besides(path: string): string {
+  const whole = resolve(path);
+  return join(dirname(whole), `.${basename(whole)}.partial-${process.pid}-${count++}`);
+}
+
+const asFileError = (thrown: unknown, path: string): unknown =>
+  thrown instanceof Error && "code" in thrown && "syscall" in thrown
+    ? new GloraError("FILE", `${path}: cannot be written: ${thrown.message}`, { file: path }, thrown)
+    : thrown;

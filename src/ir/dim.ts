@@ -1,0 +1,98 @@
+/**
+ * Dimensions of a tensor: a number, or a polynomial in named symbols ("batch", "12*batch*tokens", "past + tokens")
+ * kept as a canonical string, so that equal dimensions are equal strings.
+ */
+export type Dim = number | string;
+export type Shape = readonly Dim[];
+
+/** Coefficients by monomial; a monomial is its sorted symbols joined by "*", the constant is "". */
+type Polynomial = Map<string, number>;
+
+function parse(dim: Dim): Polynomial {
+  const terms: Polynomial = new Map();
+  for (const term of typeof dim === "number" ? [String(dim)] : dim.split(" + ")) {
+    const factors = term.split("*");
+    const coefficient = /^\d+$/.test(factors[0]!) ? Number(factors.shift()) : 1;
+    const monomial = factors.sort().join("*");
+    terms.set(monomial, (terms.get(monomial) ?? 0) + coefficient);
+  }
+  return terms;
+}
+
+function format(terms: Polynomial): Dim {
+  const parts = [...terms].filter(([, c]) => c !== 0).sort(([a], [b]) => (a < b ? 1 : -1));
+  if (parts.length === 0) return 0;
+  if (parts.length === 1 && parts[0]![0] === "") return parts[0]![1];
+  return parts.map(([m, c]) => (m === "" ? String(c) : c === 1 ? m : `${c}*${m}`)).join(" + ");
+}
+
+export function addDims(a: Dim, b: Dim): Dim {
+  if (typeof a === "number" && typeof b === "number") return a + b;
+  const sum = parse(a);
+  for (const [monomial, c] of parse(b)) sum.set(monomial, (sum.get(monomial) ?? 0) + c);
+  return format(sum);
+}
+
+export function multiplyDims(a: Dim, b: Dim): Dim {
+  if (typeof a === "number" && typeof b === "number") return a * b;
+  const product: Polynomial = new Map();
+  for (const [ma, ca] of parse(a))
+    for (const [mb, cb] of parse(b)) {
+      const monomial = [ma, mb]
+        .flatMap((m) => (m === "" ? [] : m.split("*")))
+        .sort()
+        .join("*");
+      product.set(monomial, (product.get(monomial) ?? 0) + ca * cb);
+    }
+  return format(product);
+}
+
+/** a / b where b has one term and divides every term of a; undefined otherwise. */
+export function divideDims(a: Dim, b: Dim): Dim | undefined {
+  const divisor = [...parse(b)];
+  if (divisor.length !== 1) return undefined;
+  const [symbols, coefficient] = divisor[0]!;
+  if (coefficient === 0) return undefined;
+  const quotient: Polynomial = new Map();
+  for (const [monomial, c] of parse(a)) {
+    const left = monomial === "" ? [] : monomial.split("*");
+    for (const symbol of symbols === "" ? [] : symbols.split("*")) {
+      const at = left.indexOf(symbol);
+      if (at < 0) return undefined;
+      left.splice(at, 1);
+    }
+    if (c % coefficient !== 0) return undefined;
+    quotient.set(left.join("*"), c / coefficient);
+  }
+  return format(quotient);
+}
+
+/** Number of elements of a tensor of this shape. */
+export const elements = (shape: Shape): Dim => shape.reduce<Dim>(multiplyDims, 1);
+
+/** Number of elements of a shape without symbols. */
+export function size(shape: Shape): number {
+  const count = elements(shape);
+  if (typeof count !== "number") throw new Error(`The shape ${formatShape(shape)} has no fixed size.`);
+  return count;
+}
+
+export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
+
+export const formatShape = (shape: Shape): string => `[${shape.join(", ")}]`;
+
+/** The symbols of a dimension, each once. */
+export const symbolsOf = (dim: Dim): string[] =>
+  typeof dim === "number" ? [] : [...new Set([...parse(dim).keys()].flatMap((m) => (m === "" ? [] : m.split("*"))))];
+
+/** Value of a dimension for given symbols. */
+export function evaluateDim(dim: Dim, symbols: Readonly<Record<string, number>>): number {
+  let sum = 0;
+  for (const [monomial, c] of parse(dim))
+    sum += (monomial === "" ? [] : monomial.split("*")).reduce((product, s) => {
+      const value = symbols[s];
+      if (value === undefined) throw new Error(`No value for the dimension "${s}".`);
+      return product * value;
+    }, c);
+  return sum;
+}

@@ -1,0 +1,101 @@
+/** The forward pass of the Vision Transformer (Dosovitskiy et al., 2021, arXiv:2010.11929, eq. 1–4). */
+import type { Size } from "../../formats/fields.js";
+import type { Builder } from "../../ir/builder.js";
+import type { Value } from "../../ir/graph.js";
+import type { ForwardOptions } from "../model.js";
+import type { Weights } from "../weights.js";
+import { patchGrid, type VitConfig } from "./config.js";
+import type { AttentionNames, BlockNames, VitNames } from "./names.js";
+
+/** Features [batch, width] of images [batch, channels, height, width]. */
+export function vitTrunk(
+  g: Builder,
+  w: Weights,
+  images: Value,
+  c: VitConfig,
+  names: VitNames,
+  o: ForwardOptions,
+): Value {
+  const drop = o.dropPath && branchMasks(g, o.dropPath);
+  let x = embed(g, w, images, c, names); // [batch, tokens, width]
+  names.blocks.forEach((block, i) => {
+    x = encoderBlock(g, w, x, c, block, drop?.slice(2 * i, 2 * i + 2));
+  });
+  return pool(g, w, x, c, names);
+}
+
+/** Eq. 1: patches projected, the class token in front, positions added. */
+function embed(g: Builder, w: Weights, images: Value, c: VitConfig, names: VitNames): Value {
+  const [batch, channels] = images.type.shape as [string, number, number, number];
+  const [p, q] = c.patchSize;
+  const [rows, columns] = patchGrid(c);
+  // A convolution whose stride is its kernel is a linear map of patches; pixels that fill no patch are left out.
+  const grid = g.reshape(cropTo(g, images, [rows * p, columns * q]), [batch, channels, rows, p, columns, q]);
+  const patches = g.reshape(g.transpose(grid, [0, 2, 4, 1, 3, 5]), [batch, rows * columns, channels * p * q]);
+  const kernel = w.get(`${names.patchEmbedding}.weight`, [c.width, channels * p * q]);
+  const projected = g.linear(patches, kernel, w.optional(`${names.patchEmbedding}.bias`)); // [batch, patches, width]
+  const tokens = c.classToken
+    ? g.concat([g.expand(w.get(names.classToken), [batch, 1, c.width]), projected], 1)
+    : projected;
+  return g.add(tokens, w.get(names.positionEmbedding)); // [batch, tokens, width]
+}
+
+/** The top left part of images, of this size. */
+const cropTo = (g: Builder, images: Value, size: Size): Value =>
+  size.reduce((x, length, i) => (x.type.shape[2 + i] === length ? x : g.slice(x, 2 + i, 0, length)), images);
+
+/** Pre-norm encoder block, eq. 2 and 3. */
+function encoderBlock(g: Builder, w: Weights, x: Value, c: VitConfig, n: BlockNames, drop: Value[] | undefined): Value {
+  const residual = (h: Value, branch: Value, mask: Value | undefined) => g.add(h, mask ? g.mul(branch, mask) : branch);
+  const mixed = attention(g, w, w.layerNorm(n.norm1, x, c.epsilon), c, n.attention);
+  const h = residual(x, mixed, drop?.[0]); // [batch, tokens, width]
+  const wide = activation(g, w.linear(n.fc1, w.layerNorm(n.norm2, h, c.epsilon)), c); // [batch, tokens, hidden]
+  return residual(h, w.linear(n.fc2, wide), drop?.[1]); // [batch, tokens, width]
+}
+
+/** Multi-head self-attention: softmax(q·kᵀ/√d)·v for each head. */
+function attention(g: Builder, w: Weights, x: Value, c: VitConfig, n: AttentionNames): Value {
+  const [batch, tokens, width] = x.type.shape as [string, number, number];
+  const d = width / c.heads;
+  const heads = (y: Value) => g.transpose(g.reshape(y, [batch, tokens, c.heads, d]), [0, 2, 1, 3]);
+  const fused = (y: Value) =>
+    g
+      .split(g.transpose(g.reshape(y, [batch, tokens, 3, c.heads, d]), [2, 0, 3, 1, 4]), [1, 1, 1], 0)
+      .map((part) => g.reshape(part, [batch, c.heads, tokens, d]));
+  const [q, k, v] =
+    "qkv" in n ? fused(w.linear(n.qkv, x)) : [n.query, n.key, n.value].map((m) => heads(w.linear(m, x)));
+  const scores = g.matmul(q!, k!, { transB: true, alpha: 1 / Math.sqrt(d) }); // [batch, heads, tokens, tokens]
+  const mixed = g.matmul(g.softmax(scores), v!); // [batch, heads, tokens, d]
+  return w.linear(n.projection, g.reshape(g.transpose(mixed, [0, 2, 1, 3]), [batch, tokens, width]));
+}
+
+function activation(g: Builder, x: Value, c: VitConfig): Value {
+  switch (c.activation) {
+    case "gelu":
+      return g.gelu(x);
+    case "gelu_tanh":
+      return g.gelu(x, "tanh");
+    case "quick_gelu":
+      return g.quickGelu(x, 1.702);
+  }
+}
+
+/** Eq. 4: the class token normalised, or the mean of the patches (prefix tokens left out). */
+function pool(g: Builder, w: Weights, x: Value, c: VitConfig, names: VitNames): Value {
+  const [batch, tokens] = x.type.shape as [string, number];
+  if (c.pool === "token") {
+    // Normalisation is by token: that of the class token is all that is needed.
+    const first = g.reshape(g.slice(x, 1, 0, 1), [batch, c.width]);
+    return w.layerNorm(names.finalNorm, first, c.epsilon);
+  }
+  const mean = (y: Value) => g.reduceMean(c.classToken ? g.slice(y, 1, 1, tokens) : y, [1]);
+  return c.finalNorm === "fc_norm"
+    ? w.layerNorm(names.finalNorm, mean(x), c.epsilon)
+    : mean(w.layerNorm(names.finalNorm, x, c.epsilon));
+}
+
+/** Rows of the drop-path mask [2·depth, batch], each as [batch, 1, 1]. */
+function branchMasks(g: Builder, masks: Value): Value[] {
+  const [rows, batch] = masks.type.shape as [number, string];
+  return g.split(masks, Array<number>(rows).fill(1), 0).map((row) => g.reshape(row, [batch, 1, 1]));
+}

@@ -1,0 +1,38 @@
+/** What ReduceSum and ReduceMean share: axes are the second input; none given means all. */
+import type { Builder } from "../ir/builder.js";
+import type { Dim, Shape } from "../ir/dim.js";
+import type { TensorType, Value } from "../ir/graph.js";
+import { resolveAxis } from "./axis.js";
+import type { InferContext, VjpContext } from "./op.js";
+
+/** The axes that are reduced, counted from the front. */
+function reducedAxes([x, axes]: readonly Value[], place: string): ReadonlySet<number> {
+  const { shape } = x!.type;
+  const listed: readonly Dim[] | undefined = axes ? axes.type.contents : [];
+  if (!listed) throw new Error(`${place}: the axes are not known before the graph runs.`);
+  return new Set(listed.length === 0 ? shape.keys() : listed.map((axis) => resolveAxis(Number(axis), shape, place)));
+}
+
+export function inferReduce({ inputs, attrs, name }: InferContext): TensorType[] {
+  const { dtype, shape } = inputs[0]!.type;
+  const axes = reducedAxes(inputs, name);
+  const reduced = (keep: boolean): Shape => shape.flatMap((d, i) => (axes.has(i) ? (keep ? [1] : []) : [d]));
+  return [{ dtype, shape: reduced(attrs.int("keepdims", 1) === 1) }];
+}
+
+/** The dimensions that are reduced: their product is the number of elements behind one result. */
+export function reducedDims({ inputs, name }: VjpContext): Shape {
+  const axes = reducedAxes(inputs, name);
+  return inputs[0]!.type.shape.filter((_, i) => axes.has(i));
+}
+
+/** Repeats the gradient of a sum over everything that was summed. */
+export function repeatOver(g: Builder, { inputs, name }: VjpContext, dy: Value): Value {
+  const { shape } = inputs[0]!.type;
+  const axes = reducedAxes(inputs, name);
+  const kept = g.reshape(
+    dy,
+    shape.map((d, i) => (axes.has(i) ? 1 : d)),
+  );
+  return g.expand(kept, shape);
+}

@@ -1,0 +1,22 @@
+/** The last passes before a graph runs: what is written for every device becomes what one device can run. */
+import type { Graph } from "../ir/graph.js";
+import { eliminateDead } from "./eliminate-dead.js";
+import { lowerLinear } from "./lower-linear.js";
+import { orderNodes } from "./order.js";
+import { widenWeights } from "./widen-weights.js";
+
+export type LoweringTarget = "cpu";
+
+const passes: Readonly<Record<LoweringTarget, readonly ((graph: Graph) => Graph)[]>> = {
+  cpu: [eliminateDead, lowerLinear, widenWeights, orderNodes],
+};
+
+/** Lowers a graph for a device; `check` sees the graph after every pass. */
+export function lowerFor(target: LoweringTarget, graph: Graph, check?: (graph: Graph, pass: string) => void): Graph {
+  let current = graph;
+  for (const pass of passes[target]) {
+    current = pass(current);
+    check?.(current, pass.name);
+  }
+  return current;
+}

@@ -1,0 +1,60 @@
+/** Compares what is fed to a session with what its graph asks for, before a device sees it. */
+import { GloraError } from "../base/errors.js";
+import type { Tensor } from "../base/tensor.js";
+import { type Dim, evaluateDim, formatShape, symbolsOf } from "../ir/dim.js";
+import { formatType, type Graph, type Value } from "../ir/graph.js";
+
+/** @throws {GloraError} USAGE naming the session and the input that is missing, unknown, of another type or shape */
+export function checkFeeds(graph: Graph, feeds: Readonly<Record<string, Tensor>>, session: string): void {
+  const unknown = Object.keys(feeds).find((name) => !graph.inputs.some((input) => input.name === name));
+  if (unknown !== undefined)
+    throw new GloraError(
+      "USAGE",
+      `${session}: there is no input "${unknown}"; the inputs are ${listOf(graph.inputs.map((v) => v.name))}.`,
+      { session, input: unknown },
+    );
+  const symbols: Record<string, number> = {};
+  for (const input of graph.inputs) checkFeed(input, feeds[input.name], symbols, session);
+}
+
+/** `symbols` collects the values of dimensions: "batch" is the same number in every input. */
+function checkFeed(input: Value, fed: Tensor | undefined, symbols: Record<string, number>, session: string): void {
+  const { name, type } = input;
+  const fail = (problem: string): GloraError =>
+    new GloraError("USAGE", `${session}: input "${name}" must be ${formatType(type)}; ${problem}.`, {
+      session,
+      input: name,
+      expected: type.shape,
+      actual: fed?.shape,
+    });
+  if (!fed) throw fail("it was not given");
+  const found = `${fed.dtype}${formatShape(fed.shape)}`;
+  const elements = fed.shape.reduce((a, b) => a * b, 1);
+  if (fed.data.length !== elements) throw fail(`${found} was given with ${fed.data.length} elements`);
+  if (fed.dtype !== type.dtype || fed.shape.length !== type.shape.length) throw fail(`${found} was given`);
+  fed.shape.forEach((actual, axis) => {
+    const dim = type.shape[axis]!;
+    const expected = expectedDim(dim, actual, symbols);
+    if (expected !== actual)
+      fail(`${found} was given${typeof dim === "string" ? `, where ${dim} is ${expected}` : ""}`);
+  });
+}
+
+/** A symbol takes the first number that it meets; a sum or product counts once its symbols are known. */
+function expectedDim(dim: Dim, actual: number, symbols: Record<string, number>): number {
+  if (typeof dim === "string" && symbolsOf(dim)[0] === dim) symbols[dim] ??= actual;
+  return symbolsOf(dim).every((s) => symbols[s] !== undefined) ? evaluateDim(dim, symbols) : actual;
+}
+
+/** @throws {GloraError} USAGE for an output that the graph does not have */
+export function checkOutputs(graph: Graph, outputs: readonly string[], session: string): void {
+  const names = graph.outputs.map((o) => o.name);
+  const unknown = outputs.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new GloraError("USAGE", `${session}: there is no output "${unknown}"; the outputs are ${listOf(names)}.`, {
+      session,
+      output: unknown,
+    });
+}
+
+const listOf = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ") || "none";

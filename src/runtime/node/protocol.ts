@@ -1,0 +1,35 @@
+/** What the main thread and the worker say to each other: one reply to each request, in turn. */
+import type { Tensor } from "../../base/tensor.js";
+
+/** A tensor under way: its array is the only view of its buffer, which is transferred. */
+export interface NamedTensor extends Tensor {
+  readonly name: string;
+  readonly data:
+    | Float32Array<ArrayBuffer>
+    | Int32Array<ArrayBuffer>
+    | Uint8Array<ArrayBuffer>
+    | BigInt64Array<ArrayBuffer>;
+}
+
+export type Request =
+  | { readonly kind: "load" }
+  | {
+      readonly kind: "create";
+      readonly session: number;
+      readonly model: Uint8Array<ArrayBuffer>;
+      /** InferenceSession.SessionOptions, less the execution provider. */
+      readonly options: Readonly<Record<string, unknown>>;
+    }
+  | {
+      readonly kind: "run";
+      readonly session: number;
+      readonly feeds: readonly NamedTensor[];
+      readonly outputs: readonly string[];
+    }
+  | { readonly kind: "release"; readonly session: number };
+
+export type Reply =
+  | { readonly kind: "loaded"; readonly providers: readonly string[] }
+  | { readonly kind: "done" }
+  | { readonly kind: "results"; readonly tensors: readonly NamedTensor[] }
+  | { readonly kind: "failed"; readonly message: string };

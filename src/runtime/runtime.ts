@@ -1,0 +1,51 @@
+/** What a device offers: graphs become sessions, sessions turn tensors into tensors. */
+import type { Tensor } from "../base/tensor.js";
+import type { Graph } from "../ir/graph.js";
+
+export type DeviceName = "cpu" | "webgpu" | "cuda" | "wasm" | "auto";
+
+/** A device that was found: `auto` has become one of the others. */
+export type Device = Exclude<DeviceName, "auto">;
+
+export interface RunOptions {
+  /** A run that waits in the queue is dropped; one that has begun is waited for, then its promise rejects. */
+  signal?: AbortSignal;
+  /** Names of the outputs to return; all of them unless said. What only the others need is still computed. */
+  outputs?: readonly string[];
+}
+
+export interface Session {
+  readonly device: Device;
+  /**
+   * Runs the graph. Runs of one runtime follow each other in the order of the calls. The arrays of `feeds` are copied
+   * before the call returns, those of the result belong to the caller.
+   *
+   * @throws {GloraError} USAGE if the feeds do not fit the graph's inputs, ABORTED by `signal`, GRAPH if the run fails
+   */
+  run(feeds: Readonly<Record<string, Tensor>>, o?: RunOptions): Promise<Record<string, Tensor>>;
+  /** Frees the session after the runs that wait for it; a second call changes nothing. */
+  dispose(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** For messages; "graph" unless said. */
+  name?: string;
+  /**
+   * Keep the memory of a run for the next one: about twice as fast for small steps, but every such session keeps its peak
+   * until it is disposed. For the session that trains; false unless said.
+   */
+  keepArena?: boolean;
+}
+
+export interface Runtime {
+  readonly device: Device;
+  /** Why it is this device. */
+  readonly reason: string;
+  /**
+   * Lowers a graph for the device and makes it a session.
+   * @throws {GloraError} FILE if a file of weights is missing or too short, GRAPH if the graph is not well formed
+   */
+  open(graph: Graph, o?: OpenOptions): Promise<Session>;
+  /** Frees all sessions after the runs that wait; a second call changes nothing. */
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,44 @@
+/** What a training run may be told, with what each number counts. */
+import type { FormKind } from "../adapters/structure.js";
+import type { Augmentation } from "../data/augment.js";
+
+export interface TrainOptions {
+  /** Passes over the training split. */
+  readonly epochs: number;
+  /** Examples per optimizer step. */
+  readonly batchSize: number;
+  /** Examples that run through the graph at once; a step is split into as many as it needs. Default: the whole step. */
+  readonly microBatchSize?: number;
+  /** Leave out the last, smaller step of an epoch. Default: false. */
+  readonly dropLast?: boolean;
+  /** Highest learning rate. */
+  readonly learningRate: number;
+  /** Factors of the learning rate for the forms that the supports take, and for the head. Default: 1 each. */
+  readonly rateFactors?: Partial<Record<FormKind | "head", number>>;
+  /** Decoupled weight decay, multiplied by the learning rate. Default: 1e-4. */
+  readonly weightDecay?: number;
+  /** Largest norm of a step's gradient. Default: no limit. */
+  readonly clipNorm?: number;
+  /** How the rate falls after the warm-up; `paper` is the published runs' schedule. Default: cosine. */
+  readonly schedule?: "cosine" | "linear" | "constant" | "paper";
+  /** Epochs over which the rate rises linearly. Default: 0. */
+  readonly warmupEpochs?: number;
+  /** Probability of dropping the last block's residual branches; lower in earlier blocks, 0 in the first. Default: 0. */
+  readonly dropPath?: number;
+  /** Share of the target that is spread over all classes. Default: 0. */
+  readonly labelSmoothing?: number;
+  /** Loss. Default: cross-entropy; `mse` compares the outputs with one-hot targets. */
+  readonly loss?: "cross-entropy" | "mse";
+  /** Weights of the classes in the loss: given one by one, or inversely to their frequency. Default: equal. */
+  readonly classWeights?: "balanced" | readonly number[];
+  /** Random changes of the training inputs. Default: none. */
+  readonly augment?: Augmentation;
+  /** What a tensor does in a step that does not draw it. Default: zero-gradient, as the published runs. */
+  readonly undrawn?: "zero-gradient" | "skip";
+  /** Epochs between validations. Default: a tenth of the run. */
+  readonly validateEvery?: number;
+  /** Validations without a better score after which training stops. Default: never. */
+  readonly patience?: number;
+  /** All chance comes from it. */
+  readonly seed: number;
+}

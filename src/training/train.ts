@@ -1,0 +1,301 @@
+/**
+ * The training loop: of a supernet, which draws a structure at every step, or of one fixed structure. It holds no file
+ * and no clock: what must survive an interruption goes out through `onCheckpoint`, and comes back in through `resume`.
+ */
+import { adaptedGraph, INPUTS } from "../adapters/adapted-graph.js";
+import { type AdaptedModel, formKinds, pullBack, trainableFeeds, usedByGenome } from "../adapters/adapted-model.js";
+import { drawGenome, namedGenomes } from "../adapters/space.js";
+import type { Genome } from "../adapters/structure.js";
+import { GloraError, throwIfAborted } from "../base/errors.js";
+import { rngStream } from "../base/rng.js";
+import type { Tensor } from "../base/tensor.js";
+import type { Split } from "../data/dataset.js";
+import { evaluate } from "../evaluation/evaluate.js";
+import { balancedClassWeights, type Metrics } from "../evaluation/metrics.js";
+import type { Session } from "../runtime/runtime.js";
+import { clipGradientNorm } from "./clip.js";
+import { dropPathMasks, dropPathRates } from "./drop-path.js";
+import { adamw, type OptimizerState } from "./optimizer.js";
+import type { TrainOptions } from "./options.js";
+import { paperSchedule, type Schedule, warmupSchedule } from "./schedule.js";
+
+/** Everything that a run needs to go on with the same bits. */
+export interface TrainState {
+  /** Optimizer steps done. */
+  readonly step: number;
+  readonly parameters: Float32Array;
+  readonly optimizer: OptimizerState;
+  /** The best validation so far. */
+  readonly best: Best | undefined;
+  /** Validations since the best one. */
+  readonly sinceBest: number;
+  /** Sum and number of the step losses since the last validation. */
+  readonly lossSum: number;
+  readonly lossCount: number;
+}
+
+export interface Best {
+  readonly step: number;
+  readonly accuracy: number;
+  readonly loss: number;
+  readonly parameters: Float32Array;
+}
+
+/** Validation of the structures that are watched, and the training loss since the one before. */
+export interface Validation {
+  readonly step: number;
+  readonly epoch: number;
+  readonly learningRate: number;
+  readonly trainLoss: number;
+  /** By name: a supernet's fixed structures (smallest, largest, fixed draws), or "structure". */
+  readonly scores: Readonly<Record<string, Metrics>>;
+  /** Means over them. */
+  readonly accuracy: number;
+  readonly loss: number;
+  readonly isBest: boolean;
+}
+
+export interface TrainHooks {
+  readonly signal?: AbortSignal | undefined;
+  readonly resume?: TrainState | undefined;
+  readonly onStep?: (step: number, total: number, loss: number) => void;
+  readonly onValidation?: (validation: Validation) => void | Promise<void>;
+  /** Called after every validation, and when the run is interrupted: save what it gives. */
+  readonly onCheckpoint?: (state: TrainState) => void | Promise<void>;
+}
+
+export interface TrainResult {
+  readonly steps: number;
+  readonly best: Best | undefined;
+  /** Training stopped before its last epoch because validation did not improve. */
+  readonly stoppedEarly: boolean;
+}
+
+/** Steps of an epoch, and of the whole run. */
+export function stepsOf(examples: number, o: Pick<TrainOptions, "batchSize" | "dropLast" | "epochs">) {
+  const perEpoch = o.dropLast ? Math.floor(examples / o.batchSize) : Math.ceil(examples / o.batchSize);
+  return { perEpoch: Math.max(1, perEpoch), total: Math.max(1, perEpoch) * o.epochs };
+}
+
+/**
+ * Trains `adapted.parameters` in place.
+ *
+ * A step's loss is the sum over its examples divided by their count in the whole step, however it is split. Validation
+ * scores fixed structures, never the one drawn last. The trained numbers at the end are the last ones; the best are in
+ * the result.
+ *
+ * @throws {GloraError} ABORTED after a checkpoint, when the signal is given; CONFIG when training diverges
+ */
+export async function train(
+  adapted: AdaptedModel,
+  splits: { readonly train: Split; readonly validation: Split },
+  o: TrainOptions,
+  hooks: TrainHooks = {},
+): Promise<TrainResult> {
+  const { model, parameters, tensors, space } = adapted;
+  const { runtime } = model;
+  const { signal } = hooks;
+  if (splits.train.size === 0) throw new GloraError("DATA", "The training split is empty: nothing to train on.");
+  const classes = model.head!.out;
+  const steps = stepsOf(splits.train.size, o);
+  const schedule = scheduleOf(o, steps);
+  const optimizer = adamw(
+    tensors.map(({ offset, length }) => ({ offset, length, decay: true })),
+    { weightDecay: o.weightDecay ?? 1e-4, undrawn: o.undrawn ?? "zero-gradient" },
+  );
+  const validateEvery = Math.max(1, o.validateEvery ?? Math.ceil(o.epochs / 10)) * steps.perEpoch;
+  const watched: ReadonlyMap<string, Genome | undefined> = adapted.genome
+    ? new Map([["structure", undefined]])
+    : namedGenomes(space);
+  const classWeights = weightsOfClasses(o, splits.train.labels, classes);
+  const rows = model.residualBranches;
+  const dropRates = o.dropPath && rows > 0 ? dropPathRates(o.dropPath, rows / 2) : undefined;
+
+  let step = hooks.resume?.step ?? 0;
+  let best = hooks.resume?.best;
+  let sinceBest = hooks.resume?.sinceBest ?? 0;
+  let lossSum = hooks.resume?.lossSum ?? 0;
+  let lossCount = hooks.resume?.lossCount ?? 0;
+  if (hooks.resume) {
+    parameters.set(hooks.resume.parameters);
+    optimizer.restore(hooks.resume.optimizer);
+  }
+  const checkpoint = async (): Promise<void> =>
+    hooks.onCheckpoint?.({
+      step,
+      parameters: parameters.slice(),
+      optimizer: optimizer.state(),
+      best,
+      sinceBest,
+      lossSum,
+      lossCount,
+    });
+
+  const head = "trainable" as const;
+  const { layout } = adapted;
+  const loss = { kind: o.loss ?? "cross-entropy", smoothing: o.labelSmoothing ?? 0 };
+  const sessions: Session[] = [];
+  try {
+    const training = await runtime.open(
+      adaptedGraph(model, { layout, head, loss, gradients: true, dropPath: dropRates !== undefined }),
+      { name: "training", keepArena: true },
+    );
+    sessions.push(training);
+    const scoring = await runtime.open(adaptedGraph(model, { layout, head }), { name: "validation" });
+    sessions.push(scoring);
+
+    const gradients = new Float32Array(parameters.length);
+    const orderOf = (epoch: number): number[] =>
+      rngStream(o.seed, `order of epoch ${epoch}`).shuffle([...splits.train.labels.keys()]);
+    let stoppedEarly = false;
+    let order: { readonly epoch: number; readonly indices: readonly number[] } | undefined;
+
+    while (step < steps.total && !stoppedEarly) {
+      if (signal?.aborted) {
+        await checkpoint();
+        throwIfAborted(signal);
+      }
+      const epoch = Math.floor(step / steps.perEpoch);
+      if (order?.epoch !== epoch) order = { epoch, indices: orderOf(epoch) };
+      const at = (step % steps.perEpoch) * o.batchSize;
+      const indices = order.indices.slice(at, at + o.batchSize);
+
+      // One structure a step, shared by its micro-batches.
+      const genome = adapted.genome ?? drawGenome(space, rngStream(o.seed, `structure of step ${step}`));
+      const batches = microBatches(splits.train, indices, o, step, dropRates, classWeights, classes);
+      const found = await accumulate(training, batches, trainableFeeds(adapted, genome));
+      if (!Number.isFinite(found.loss))
+        throw new GloraError(
+          "CONFIG",
+          `The loss of step ${step + 1} is not finite: training has diverged. Lower the learning rate.`,
+          { step },
+        );
+
+      pullBack(adapted, found.gradients, gradients, genome);
+      const used = usedByGenome(adapted, genome);
+      clipGradientNorm(gradients, tensors, used, o.clipNorm ?? Number.POSITIVE_INFINITY);
+      const rate = schedule(step, o.learningRate);
+      const learningRates = formKinds(adapted, genome).map((kind) =>
+        schedule(step, o.learningRate * (o.rateFactors?.[kind] ?? 1)),
+      );
+      optimizer.step(parameters, gradients, { used, learningRates });
+      step++;
+      lossSum += found.loss;
+      lossCount++;
+      hooks.onStep?.(step, steps.total, found.loss);
+
+      if (step % validateEvery === 0 || step === steps.total) {
+        const scores: Record<string, Metrics> = {};
+        if (splits.validation.size > 0)
+          for (const [name, fixed] of watched)
+            scores[name] = await evaluate(scoring, splits.validation, classes, {
+              feeds: trainableFeeds(adapted, fixed),
+            });
+        const accuracy = mean(Object.values(scores).map((m) => m.accuracy));
+        const meanLoss = mean(Object.values(scores).map((m) => m.loss));
+        // Without a validation split the last state counts as the best.
+        const isBest =
+          best === undefined ||
+          splits.validation.size === 0 ||
+          accuracy > best.accuracy ||
+          (accuracy === best.accuracy && meanLoss < best.loss);
+        if (isBest) best = { step, accuracy, loss: meanLoss, parameters: parameters.slice() };
+        sinceBest = isBest ? 0 : sinceBest + 1;
+        const validation = { step, epoch: step / steps.perEpoch, learningRate: rate, trainLoss: lossSum / lossCount };
+        lossSum = 0;
+        lossCount = 0;
+        await hooks.onValidation?.({ ...validation, scores, accuracy, loss: meanLoss, isBest });
+        stoppedEarly = o.patience !== undefined && sinceBest >= o.patience && step < steps.total;
+        await checkpoint();
+      }
+    }
+    return { steps: step, best, stoppedEarly };
+  } finally {
+    await Promise.all(sessions.map((session) => session.dispose()));
+  }
+}
+
+/** What a part of a step is fed with, beside the trained numbers. */
+type Feeds = Record<string, Tensor>;
+
+/** The parts of a step, one after the other; each example's weight is its class's over the count of the whole step. */
+async function* microBatches(
+  split: Split,
+  indices: readonly number[],
+  o: TrainOptions,
+  step: number,
+  dropRates: readonly number[] | undefined,
+  classWeights: ArrayLike<number> | undefined,
+  classes: number,
+): AsyncGenerator<Feeds> {
+  const labels = Int32Array.from(indices, (i) => split.labels[i]!);
+  const weights = Float32Array.from(labels, (label) => classWeights?.[label] ?? 1);
+  // As PyTorch's weighted mean: divided by the sum of the weights (the count, where all are 1).
+  const total = weights.reduce((a, b) => a + b, 0);
+  const augmenting = o.augment ? { rng: rngStream(o.seed, `augmentation of step ${step}`) } : {};
+  const dropping = rngStream(o.seed, `drop-path of step ${step}`);
+  const size = o.microBatchSize ?? indices.length;
+  for (let from = 0; from < indices.length; from += size) {
+    const part = indices.slice(from, from + size);
+    const n = part.length;
+    const feeds: Feeds = await split.inputs(part, augmenting);
+    const own = labels.subarray(from, from + n);
+    feeds[INPUTS.exampleWeights] = {
+      dtype: "float32",
+      shape: [n],
+      data: weights.subarray(from, from + n).map((w) => w / total),
+    };
+    if (o.loss === "mse") feeds[INPUTS.targets] = { dtype: "float32", shape: [n, classes], data: oneHot(own, classes) };
+    else feeds[INPUTS.labels] = { dtype: "int32", shape: [n], data: own.slice() };
+    if (dropRates)
+      feeds[INPUTS.dropPath] = {
+        dtype: "float32",
+        shape: [2 * dropRates.length, n],
+        data: dropPathMasks(dropRates, n, dropping),
+      };
+    yield feeds;
+  }
+}
+
+/** Loss and packed gradient of a step, summed over its parts. */
+async function accumulate(session: Session, batches: AsyncIterable<Feeds>, trainable: Feeds) {
+  let loss = 0;
+  let gradients: Float32Array | undefined;
+  for await (const feeds of batches) {
+    const outputs = await session.run({ ...feeds, ...trainable });
+    loss += outputs["loss"]!.data[0] as number;
+    const packed = outputs["gradients"]!.data as Float32Array;
+    if (gradients) for (let i = 0; i < packed.length; i++) gradients[i]! += packed[i]!;
+    else gradients = packed;
+  }
+  return { loss, gradients: gradients! };
+}
+
+function scheduleOf(o: TrainOptions, steps: { readonly perEpoch: number; readonly total: number }): Schedule {
+  const warmupEpochs = o.warmupEpochs ?? 0;
+  if (o.schedule === "paper") return paperSchedule({ stepsPerEpoch: steps.perEpoch, epochs: o.epochs, warmupEpochs });
+  const shape = o.schedule ?? "cosine";
+  return warmupSchedule({ shape, steps: steps.total, warmupSteps: Math.round(warmupEpochs * steps.perEpoch) });
+}
+
+function weightsOfClasses(o: TrainOptions, labels: Int32Array, classes: number): ArrayLike<number> | undefined {
+  if (o.classWeights === undefined) return undefined;
+  if (o.classWeights === "balanced") return balancedClassWeights(labels, classes);
+  if (o.classWeights.length === classes && o.classWeights.every((w) => w >= 0 && Number.isFinite(w)))
+    return o.classWeights;
+  throw new GloraError(
+    "USAGE",
+    `classWeights: expected ${classes} finite numbers ≥ 0, one a class, got [${o.classWeights.join(", ")}].`,
+  );
+}
+
+function oneHot(labels: Int32Array, classes: number): Float32Array {
+  const targets = new Float32Array(labels.length * classes);
+  labels.forEach((label, i) => {
+    targets[i * classes + label] = 1;
+  });
+  return targets;
+}
+
+const mean = (values: readonly number[]): number =>
+  values.length === 0 ? Number.NaN : values.reduce((a, b) => a + b, 0) / values.length;

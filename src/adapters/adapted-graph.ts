@@ -11,7 +11,7 @@ import { applyHead, type Model } from "../models/model.js";
 import { Weights } from "../models/weights.js";
 import { createBuilder } from "../ops/index.js";
 import type { EffectiveLayout, SegmentName } from "./effective.js";
-import { type AdaptedLayer, adaptLinears } from "./emit.js";
+import { type AdaptedLayer, adaptLinears, type Observe } from "./emit.js";
 
 /** Names of the graph's inputs beside the model's own. */
 export const INPUTS = {
@@ -40,6 +40,7 @@ export interface AdaptedGraphOptions {
   readonly dropPath?: boolean;
   /** Weights of the checkpoint whose gradients are outputs too, `grad.<name>`. */
   readonly weightGradients?: (name: string) => boolean;
+  readonly observe?: Observe;
 }
 
 /** Elements of a trainable head: weight [out, in], then bias [out]. */
@@ -60,7 +61,7 @@ export function adaptedGraph(model: Model, o: AdaptedGraphOptions): Graph {
   const loss = o.loss && lossOf(g, result, o.loss);
   if (loss) g.output("loss", loss);
 
-  const adapted = adaptLinears(g.graph, packed.layers);
+  const adapted = adaptLinears(g.graph, packed.layers, o.observe);
   if (!loss) return adapted;
   const back = createBuilder(adapted);
   const asked = [...weights.entries()].filter(([name]) => o.weightGradients?.(name));

@@ -24,8 +24,8 @@ import {
   type Support,
 } from "./structure.js";
 
-export const ADAPTER_TENSORS = "adapter.safetensors";
-export const ADAPTER_MANIFEST = "adapter.json";
+const ADAPTER_TENSORS = "adapter.safetensors";
+const ADAPTER_MANIFEST = "adapter.json";
 const FORMAT = "glora-adapter";
 const VERSION = 1;
 
@@ -39,7 +39,7 @@ export interface AdapterBase {
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What `adapter.json` says. Only structure and form of A are always there. */
-export interface AdapterManifest {
+interface AdapterManifest {
   readonly a: AForm;
   readonly genome: Genome;
   readonly base?: AdapterBase;

@@ -84,12 +84,12 @@ function planEach(
 export type SegmentName = "scale" | "Ad" | "Au" | "Pd" | "Pu" | "Bd" | "Bu" | "c" | "d" | "e";
 
 /** One effective tensor in the flat buffer. */
-export interface Segment {
+interface Segment {
   readonly offset: number;
   readonly shape: readonly number[];
 }
 
-export interface LayerLayout {
+interface LayerLayout {
   readonly layer: LayerShape;
   readonly plan: EmissionPlan;
   /**

@@ -21,13 +21,19 @@ export interface AdaptedLayer {
   readonly choices?: { readonly lowA: Value; readonly drawnC: Value };
 }
 
+/** Sees an adapted layer's input and output as it is written: the place to compare it with something. */
+export type Observe = (g: Builder, layer: string, input: Value, output: Value) => void;
+
 /** Replaces every adapted layer of a graph by its adapted form. */
-export const adaptLinears = (graph: Graph, layers: ReadonlyMap<string, AdaptedLayer>): Graph =>
+export const adaptLinears = (graph: Graph, layers: ReadonlyMap<string, AdaptedLayer>, observe?: Observe): Graph =>
   rebuild(graph, (g, node) => {
     if (node.op !== "Linear") return undefined;
     const name = new AttributeReader(node.attributes, node.name).string("layer", "");
     const layer = layers.get(name);
-    return layer && g.scope(`glora(${name})`, () => [adapted(g, node, layer)]);
+    if (!layer) return undefined;
+    const y = g.scope(`glora(${name})`, () => adapted(g, node, layer));
+    observe?.(g, name, node.inputs[0]!, y);
+    return [y];
   });
 
 function adapted(g: Builder, node: Node, layer: AdaptedLayer): Value {

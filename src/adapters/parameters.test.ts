@@ -63,7 +63,9 @@ test("Xu starts Xavier-uniform, the rest at zero", () => {
   const up = storedTensor(params, table, "l.A.Xu")!.flat();
   const bound = Math.sqrt(6 / (8 + 200)); // torch: fan_in = columns, fan_out = rows
   expect(Math.max(...up.map(Math.abs))).toBeLessThanOrEqual(Math.fround(bound));
-  // Uniform: variance bound²/3. Over 1600 draws its standard error is √(4/5/1600) = 2.2 % of it; four of these.
+  // Uniform about 0: the mean's standard error is bound/√(3·1600); four of these.
+  expect(Math.abs(up.reduce((x, y) => x + y, 0) / up.length)).toBeLessThan(0.058 * bound);
+  // Variance bound²/3. Over 1600 draws its standard error is √(4/5/1600) = 2.2 % of it; four of these.
   const variance = up.reduce((sum, value) => sum + value ** 2, 0) / up.length;
   expect(Math.abs(variance / (bound ** 2 / 3) - 1)).toBeLessThan(0.09);
   const nonZero = table.tensors.filter(({ name }) =>

@@ -42,9 +42,9 @@ export const reshape = (flat: ArrayLike<number>, rows: number, columns: number):
 export const product = (x: Matrix, y: Matrix): Matrix =>
   x.map((row) => (y[0] ?? []).map((_, j) => row.reduce((sum, value, k) => sum + value * y[k]![j]!, 0)));
 
-export const transpose = (x: Matrix): Matrix => (x[0] ?? []).map((_, j) => x.map((row) => row[j]!));
+const transpose = (x: Matrix): Matrix => (x[0] ?? []).map((_, j) => x.map((row) => row[j]!));
 
-export const zip = (x: Matrix, y: Matrix, f: (x: number, y: number) => number): Matrix =>
+const zip = (x: Matrix, y: Matrix, f: (x: number, y: number) => number): Matrix =>
   x.map((row, i) => row.map((value, j) => f(value, y[i]![j]!)));
 
 /** A stored tensor of the adapted layer, found by its name. */

@@ -16,32 +16,29 @@ import { gradientSeed } from "../passes/order.js";
  * operands that depend on none of them.
  */
 export const differentiate: Differentiate = (g, seeds, wrt) => {
-  const nodes = [...g.graph.nodes];
-  // Forward: what depends on the values asked for, by a path that has a derivative.
+  const nodes = g.graph.nodes.map((node) => ({
+    node,
+    inputs: dependenciesOf(node).filter((v): v is Value => v !== undefined),
+  }));
+  // Forward: what depends on the values asked for. Integers and bools do not vary smoothly, so nothing passes them.
   const active = new Set<Value>(wrt);
-  for (const node of nodes)
-    if (typeof ops.get(node.op)!.vjp === "function" && dependenciesOf(node).some((v) => v && active.has(v)))
+  for (const { node, inputs } of nodes)
+    if (inputs.some((v) => active.has(v)))
       for (const y of node.outputs) if (y.type.dtype.includes("float")) active.add(y);
 
   // Backward: the gradient of a value is complete when the walk reaches the node that computed it.
   const gradients = new Map<Value, Value>(seeds);
-  for (const node of nodes.reverse()) {
-    const grads = node.outputs.map((y) => gradients.get(y));
-    const { vjp } = ops.get(node.op)!;
-    if (grads.every((dy) => dy === undefined) || typeof vjp !== "function") continue;
-    const inputs = dependenciesOf(node).filter((v): v is Value => v !== undefined);
+  for (const { node, inputs } of nodes.reverse()) {
+    const grads = node.outputs.map((y) => (active.has(y) ? gradients.get(y) : undefined));
     const needs = inputs.map((v) => active.has(v));
-    if (!needs.includes(true)) continue;
-    const context = {
-      inputs,
-      outputs: node.outputs,
-      attrs: new AttributeReader(node.attributes, node.name),
-      attributes: node.attributes,
-      needs,
-      differentiate,
-      name: node.name,
-    };
-    const found = g.scope(`grad(${node.name})`, () => vjp(g, context, grads));
+    if (!needs.includes(true) || grads.every((dy) => dy === undefined)) continue;
+    const { vjp } = ops.get(node.op)!;
+    if (typeof vjp !== "function")
+      throw new Error(`${node.name}: no gradient flows through ${node.op}: ${vjp.noGradient}.`);
+    const { name, outputs, attributes } = node;
+    const attrs = new AttributeReader(attributes, name);
+    const context = { inputs, outputs, attrs, attributes, needs, differentiate, name };
+    const found = g.scope(`grad(${name})`, () => vjp(g, context, grads));
     inputs.forEach((v, i) => {
       const dv = found[i];
       if (dv === undefined || !needs[i]) return;

@@ -1,3 +1,5 @@
+import type { Interpolation } from "./resample.js";
+
 /** How a model wants its images. The order is fixed: resize, centre crop, rescale, normalise. */
 export interface ImagePreprocessing {
   readonly kind: "image";
@@ -16,7 +18,7 @@ export interface ImagePreprocessing {
     /** Of half a pixel, where the margin is odd: timm rounds half to even (the default), transformers down. */
     readonly rounding?: "half-even" | "down";
   };
-  readonly interpolation: "bicubic" | "bilinear" | "nearest" | "lanczos";
+  readonly interpolation: Interpolation;
   /** Factor that takes 0…255 to the range in which mean and std are given, as a rule 1/255. */
   readonly rescale: number;
   /** One number a channel: (rescale · value − mean) / std. */

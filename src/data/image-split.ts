@@ -2,7 +2,7 @@ import { messageOf, throwIfAborted } from "../base/errors.js";
 import type { Rng } from "../base/rng.js";
 import type { Tensor } from "../base/tensor.js";
 import { type Augmentation, randomFlip, randomPart } from "./augment.js";
-import type { Split } from "./dataset.js";
+import type { PrepareOptions, Split } from "./dataset.js";
 import type { ImagePreprocessing } from "./image-spec.js";
 import { forEachLimited } from "./limited.js";
 import { normalizer } from "./normalize.js";
@@ -57,12 +57,11 @@ export class ImageSplit implements Split {
     const problems: string[] = [];
     await forEachLimited(indices.length, concurrency, signal, async (i) => {
       const index = indices[i]!;
-      await this.#load(index).then(
-        (image) => {
-          images[i] = image;
-        },
-        (error: unknown) => problems.push(`${this.names[index]}: ${messageOf(error)}`),
-      );
+      try {
+        images[i] = await this.#load(index);
+      } catch (error) {
+        problems.push(`${this.names[index]}: ${messageOf(error)}`);
+      }
     });
     if (problems.length > 0) throw unreadable(problems);
 
@@ -115,10 +114,7 @@ const unreadable = (problems: readonly string[]) =>
 /** Reads every image of the splits once. @throws {GloraError} DATA naming all that cannot be read */
 export async function checkSplits(
   splits: readonly ImageSplit[],
-  {
-    signal,
-    onProgress,
-  }: { readonly signal?: AbortSignal; readonly onProgress?: (done: number, total: number) => void },
+  { signal, onProgress }: PrepareOptions,
 ): Promise<void> {
   const jobs = splits.flatMap((split) => split.names.map((_, index) => () => split.check(index)));
   const problems: string[] = [];

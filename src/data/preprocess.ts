@@ -41,7 +41,9 @@ function resizedSize({ width, height }: Pixels, resize: ImagePreprocessing["resi
     case "shortest-edge": {
       const { edge } = resize;
       // torchvision cuts the longer edge's fraction off.
-      return width <= height ? [edge, Math.trunc((edge * height) / width)] : [Math.trunc((edge * width) / height), edge];
+      return width <= height
+        ? [edge, Math.trunc((edge * height) / width)]
+        : [Math.trunc((edge * width) / height), edge];
     }
   }
 }

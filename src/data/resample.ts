@@ -101,14 +101,14 @@ function resampleColumns(image: Pixels, { start, weights }: Weights): Pixels {
   const height = weights.length;
   const stride = width * channels;
   const out = new Uint8ClampedArray(height * stride);
-  const sums = new Int32Array(stride);
-  for (let y = 0; y < height; y++) {
-    sums.fill(half);
-    weights[y]!.forEach((weight, j) => {
-      const row = (start[y]! + j) * stride;
-      for (let i = 0; i < stride; i++) sums[i]! += data[row + i]! * weight;
-    });
-    for (let i = 0; i < stride; i++) out[y * stride + i] = sums[i]! >> precisionBits;
+  for (let y = 0, to = 0; y < height; y++) {
+    const w = weights[y]!;
+    const first = start[y]! * stride;
+    for (let i = 0; i < stride; i++) {
+      let sum = half;
+      for (let j = 0, from = first + i; j < w.length; j++, from += stride) sum += Math.imul(data[from]!, w[j]!);
+      out[to++] = sum >> precisionBits;
+    }
   }
   return { width, height, channels, data: new Uint8Array(out.buffer) };
 }

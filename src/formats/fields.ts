@@ -111,7 +111,8 @@ export class Fields {
 }
 
 /** One error for all problems of a file; returns if there are none. */
-export function throwProblems(code: ErrorCode, file: string, problems: readonly string[]): void {
+export function throwProblems(code: ErrorCode, file: string, found: readonly string[]): void {
+  const problems = [...new Set(found)]; // a field may be read twice
   if (problems.length === 0) return;
   const text = problems.length === 1 ? ` ${problems[0]}` : problems.map((problem) => `\n  - ${problem}`).join("");
   throw new GloraError(code, `${file}:${text}`, { file, problems });

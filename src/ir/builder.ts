@@ -157,6 +157,7 @@ export class Builder {
   sub = (a: Value, b: Value): Value => this.one("Sub", [a, b]);
   mul = (a: Value, b: Value): Value => this.one("Mul", [a, b]);
   div = (a: Value, b: Value): Value => this.one("Div", [a, b]);
+  abs = (x: Value): Value => this.one("Abs", [x]);
   neg = (x: Value): Value => this.one("Neg", [x]);
   exp = (x: Value): Value => this.one("Exp", [x]);
   log = (x: Value): Value => this.one("Log", [x]);
@@ -206,6 +207,9 @@ export class Builder {
     this.one("ReduceSum", [x, this.int64(axes)], { keepdims: int(+keepdims) });
   reduceMean = (x: Value, axes: readonly number[], keepdims = false): Value =>
     this.one("ReduceMean", [x, this.int64(axes)], { keepdims: int(+keepdims) });
+
+  /** The largest element of all. */
+  reduceMax = (x: Value): Value => this.one("ReduceMax", [x], { keepdims: int(0) });
 
   transpose = (x: Value, perm: readonly number[]): Value => this.one("Transpose", [x], { perm: ints(perm) });
   concat = (xs: readonly Value[], axis: number): Value =>
@@ -306,7 +310,7 @@ export class Builder {
 type ConstantType = "float32" | "float64" | "int64" | "int32" | "bool";
 
 /** Row-major little-endian bytes of numbers. */
-export function encodeNumbers(dtype: ConstantType, values: readonly number[]): Uint8Array {
+function encodeNumbers(dtype: ConstantType, values: readonly number[]): Uint8Array {
   switch (dtype) {
     case "float32":
       return new Uint8Array(Float32Array.from(values).buffer);

@@ -13,42 +13,46 @@ import { formatType, type Graph, type Node, subgraphsOf, type Value } from "./gr
  * @throws {GloraError} GRAPH naming the pass and the node or value at fault
  */
 export function checkGraph(graph: Graph, infer: InferTypes, after?: string): void {
-  new Checker(infer, after).graph(graph, "graph", new Set());
+  new Checker(infer, after).graph(graph, "graph");
 }
 
 class Checker {
   private readonly valueNames = new Set<string>();
   private readonly nodeNames = new Set<string>();
+  /** What the node at hand may use. */
+  private readonly defined = new Set<Value>();
 
   constructor(
     private readonly infer: InferTypes,
     private readonly after: string | undefined,
   ) {}
 
-  graph(graph: Graph, place: string, outer: ReadonlySet<Value>): void {
-    const defined = new Set(outer);
-    for (const value of [...graph.inputs, ...graph.initializers]) this.define(value, defined, place);
+  graph(graph: Graph, place: string): void {
+    for (const value of [...graph.inputs, ...graph.initializers]) this.define(value, place);
     for (const value of graph.initializers) this.initializer(value);
-    for (const node of graph.nodes) this.node(node, defined);
+    for (const node of graph.nodes) this.node(node);
     const names = new Set<string>();
     for (const { name, value } of graph.outputs) {
       if (names.has(name)) this.fail(place, `two outputs are named "${name}".`);
       names.add(name);
-      if (!defined.has(value)) this.fail(place, `nothing computes "${value.name}", the output "${name}".`);
+      if (!this.defined.has(value)) this.fail(place, `nothing computes "${value.name}", the output "${name}".`);
     }
+    // The values of a branch end with it.
+    for (const value of [...graph.initializers, ...graph.nodes.flatMap((node) => node.outputs)])
+      this.defined.delete(value);
   }
 
-  private node(node: Node, defined: Set<Value>): void {
+  private node(node: Node): void {
     if (this.nodeNames.has(node.name)) this.fail(node.name, "two nodes have this name.");
     this.nodeNames.add(node.name);
     for (const value of node.inputs)
-      if (value && !defined.has(value)) this.fail(node.name, `"${value.name}" is used before it is defined.`);
+      if (value && !this.defined.has(value)) this.fail(node.name, `"${value.name}" is used before it is defined.`);
     for (const branch of subgraphsOf(node)) {
       if (branch.inputs.length > 0) this.fail(node.name, "a branch has inputs; it can only capture.");
-      this.graph(branch, node.name, defined);
+      this.graph(branch, node.name);
     }
     this.types(node);
-    for (const value of node.outputs) this.define(value, defined, node.name);
+    for (const value of node.outputs) this.define(value, node.name);
   }
 
   private types({ name, op, inputs, attributes, outputs }: Node): void {
@@ -68,10 +72,10 @@ class Checker {
     });
   }
 
-  private define(value: Value, defined: Set<Value>, place: string): void {
+  private define(value: Value, place: string): void {
     if (this.valueNames.has(value.name)) this.fail(place, `two values are named "${value.name}".`);
     this.valueNames.add(value.name);
-    defined.add(value);
+    this.defined.add(value);
   }
 
   private initializer({ name, type, data }: Value): void {

@@ -68,7 +68,12 @@ export function divideDims(a: Dim, b: Dim): Dim | undefined {
 }
 
 /** Number of elements of a tensor of this shape. */
-export const elements = (shape: Shape): Dim => shape.reduce<Dim>(multiplyDims, 1);
+export function elements(shape: Shape): Dim {
+  // Numbers first: a polynomial is parsed from its text for each product.
+  let count = 1;
+  for (const d of shape) if (typeof d === "number") count *= d;
+  return shape.reduce<Dim>((product, d) => (typeof d === "number" ? product : multiplyDims(product, d)), count);
+}
 
 /** Number of elements of a shape without symbols. */
 export function size(shape: Shape): number {

@@ -3,13 +3,14 @@
  * and merge see this alone and name no modality.
  */
 import type { Tensor } from "../base/tensor.js";
+import type { InputSpec } from "../data/dataset.js";
 import type { Checkpoint } from "../formats/checkpoint.js";
 import type { Folder } from "../formats/folder.js";
 import type { Builder } from "../ir/builder.js";
 import type { Value } from "../ir/graph.js";
 import type { Runtime } from "../runtime/runtime.js";
 import type { Loss } from "./loss.js";
-import type { ImagePreprocessing } from "./preprocessing.js";
+
 import { readWeight, type Weight, type Weights } from "./weights.js";
 
 /** A linear layer y = x·Wᵀ + b of the checkpoint, W [out, in]. */
@@ -54,7 +55,7 @@ export interface Model {
   /** Names of the head's classes, in order. */
   readonly labels: readonly string[] | undefined;
   /** How an input is prepared for this model. */
-  readonly input: ImagePreprocessing;
+  readonly input: InputSpec;
   /** Residual branches that drop-path may drop, each a row of its mask. */
   readonly residualBranches: number;
   /** The loss that the model's own library takes for its labels. */

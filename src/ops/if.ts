@@ -53,18 +53,13 @@ export const ifOp = defineOp({
         const seeds = new Map<Value, Value>();
         outputs.forEach((y, i) => {
           if (!grads[i]) return;
-          const dy = sumTo(inner, grads[i], y.type.shape); // a branch may have returned less than the other: it was broadcast
+          // A branch that returned less than the other one was broadcast.
+          const dy = sumTo(inner, grads[i], y.type.shape);
           seeds.set(y, seeds.has(y) ? inner.add(seeds.get(y)!, dy) : dy);
         });
         const found = differentiate(inner, seeds, wanted);
-        return wanted.map(
-          (v, i) =>
-            found[i] ??
-            inner.zeros(
-              v.type.shape.map(() => 1),
-              v.type.dtype,
-            ),
-        );
+        const zero = ({ type }: Value): Value => inner.zeros(Array<number>(type.shape.length).fill(1), type.dtype);
+        return wanted.map((v, i) => found[i] ?? zero(v));
       };
     const gradients = g.if(condition!, branch("then_branch"), branch("else_branch"));
     const full = new Map(wanted.map((v, i) => [v, g.expand(gradients[i]!, v.type.shape)]));

@@ -1,6 +1,7 @@
 /** Every operator that a graph may hold. A new one is a file, its test and a line here. */
 import { Builder } from "../ir/builder.js";
 import { Graph } from "../ir/graph.js";
+import { abs } from "./abs.js";
 import { add } from "./add.js";
 import { cast } from "./cast.js";
 import { concat } from "./concat.js";
@@ -25,6 +26,7 @@ import { neg } from "./neg.js";
 import { inferWith, type OpDefinition } from "./op.js";
 import { pad } from "./pad.js";
 import { quickGelu } from "./quick-gelu.js";
+import { reduceMax } from "./reduce-max.js";
 import { reduceMean } from "./reduce-mean.js";
 import { reduceSum } from "./reduce-sum.js";
 import { reshape } from "./reshape.js";
@@ -41,6 +43,7 @@ import { transpose } from "./transpose.js";
 import { where } from "./where.js";
 
 const definitions = [
+  abs,
   add,
   cast,
   concat,
@@ -65,6 +68,7 @@ const definitions = [
   neg,
   pad,
   quickGelu,
+  reduceMax,
   reduceMean,
   reduceSum,
   reshape,

@@ -37,11 +37,7 @@ export type Differentiate = (
  * Vector–Jacobian product: from the gradients of the outputs (undefined where an output does not matter) the gradients
  * of the inputs, aligned with them; undefined where none is wanted.
  */
-export type Vjp = (
-  g: Builder,
-  node: VjpContext,
-  grads: readonly (Value | undefined)[],
-) => readonly (Value | undefined)[];
+type Vjp = (g: Builder, node: VjpContext, grads: readonly (Value | undefined)[]) => readonly (Value | undefined)[];
 
 /** Why no gradient flows through an operator. */
 export interface NoGradient {

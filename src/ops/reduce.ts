@@ -1,4 +1,4 @@
-/** What ReduceSum and ReduceMean share: axes are the second input; none given means all. */
+/** What ReduceSum, ReduceMean and ReduceMax share: axes are the second input; none given means all. */
 import type { Builder } from "../ir/builder.js";
 import type { Dim, Shape } from "../ir/dim.js";
 import type { TensorType, Value } from "../ir/graph.js";

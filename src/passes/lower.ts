@@ -1,14 +1,17 @@
 /** The last passes before a graph runs: what is written for every device becomes what one device can run. */
 import type { Graph } from "../ir/graph.js";
 import { eliminateDead } from "./eliminate-dead.js";
+import { expandFused } from "./expand-fused.js";
 import { lowerLinear } from "./lower-linear.js";
 import { orderNodes } from "./order.js";
 import { widenWeights } from "./widen-weights.js";
 
-export type LoweringTarget = "cpu";
+/** `portable`: a file of ONNX's own operators alone. */
+export type LoweringTarget = "cpu" | "portable";
 
 const passes: Readonly<Record<LoweringTarget, readonly ((graph: Graph) => Graph)[]>> = {
   cpu: [eliminateDead, lowerLinear, widenWeights, orderNodes],
+  portable: [eliminateDead, lowerLinear, expandFused, widenWeights],
 };
 
 /** Lowers a graph for a device; `check` sees the graph after every pass. */

@@ -36,7 +36,7 @@ function checkFeed(input: Value, fed: Tensor | undefined, symbols: Record<string
     const dim = type.shape[axis]!;
     const expected = expectedDim(dim, actual, symbols);
     if (expected !== actual)
-      fail(`${found} was given${typeof dim === "string" ? `, where ${dim} is ${expected}` : ""}`);
+      throw fail(`${found} was given${typeof dim === "string" ? `, where ${dim} is ${expected}` : ""}`);
   });
 }
 

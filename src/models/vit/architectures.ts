@@ -62,7 +62,7 @@ export function architectureOf(name: string, tag?: string): Architecture | undef
     );
   if (match === null) return undefined;
   const [, vit, vitSize, vitPatch, , deitSize, deitPatch, image, ownTag] = match;
-  const ofTag = TAGS[ownTag ?? tag ?? DEFAULT_TAGS[name] ?? ""];
+  const ofTag = TAGS[ownTag || tag || DEFAULT_TAGS[name] || ""];
   return {
     ...SIZES[vitSize ?? deitSize!]!,
     imageSize: Number(image),

@@ -1,12 +1,12 @@
 /** A Vision Transformer from a folder of timm or transformers as a {@link Model}. */
 import { GloraError } from "../../base/errors.js";
 import type { Tensor } from "../../base/tensor.js";
+import type { InputSpec } from "../../data/dataset.js";
 import type { Checkpoint } from "../../formats/checkpoint.js";
 import type { Size } from "../../formats/fields.js";
 import type { Folder } from "../../formats/folder.js";
 import type { Runtime } from "../../runtime/runtime.js";
 import type { ExportSpec, Head, Model } from "../model.js";
-import type { ImagePreprocessing } from "../preprocessing.js";
 import { readWeight, type Weight, weightsOf } from "../weights.js";
 import { patchGrid, type VitConfig } from "./config.js";
 import { vitTrunk } from "./forward.js";
@@ -19,7 +19,7 @@ export interface VitParts {
   readonly config: VitConfig;
   /** config.json as it is, from which an export is written. */
   readonly rawConfig: Readonly<Record<string, unknown>>;
-  readonly input: ImagePreprocessing;
+  readonly input: InputSpec;
   readonly runtime: Runtime;
 }
 
@@ -43,7 +43,7 @@ function vitModel(
 ): Model {
   const { config, folder, checkpoint, input, runtime } = parts;
   const { names, layers } = tensors;
-  const { library, channels, imageSize, width } = config;
+  const { channels, imageSize, width } = config;
   return {
     name: folder.name,
     family: "vit",
@@ -56,8 +56,7 @@ function vitModel(
     labels,
     input,
     residualBranches: 2 * config.depth,
-    // transformers takes a single output for a regression; timm's loss is chosen by its training script.
-    loss: library === "transformers" && head?.out === 1 ? "mse" : "cross-entropy",
+    loss: head?.pretrained ? config.loss : "cross-entropy",
     inputs: (g) => ({ pixel_values: g.input("pixel_values", "float32", ["batch", channels, ...imageSize]) }),
     trunk: (g, w, inputs, o = {}) => vitTrunk(g, w, inputs["pixel_values"]!, config, names, o),
     withHead(newLabels) {

@@ -115,7 +115,7 @@ function sessionOptions(threads: number, keepArena: boolean, folder: string): Re
     // Costs over half of the peak memory and brings no speed.
     enableMemPattern: false,
     enableCpuMemArena: keepArena,
-    logSeverityLevel: 3, // errors
+    logSeverityLevel: 4, // an error is thrown with the same text
     extra: {
       session: {
         // Packed copies of frozen weights, one an orientation, would cost three times their memory.

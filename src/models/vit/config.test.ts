@@ -1,0 +1,206 @@
+import { expect, test } from "vitest";
+import cases from "../../../test/fixtures/vit-config/cases.fixtures.json" with { type: "json" };
+import { missingConfig, parseVitConfig } from "./config.js";
+
+const timm = { architecture: "vit_tiny_patch16_224" };
+const hf = { model_type: "vit" };
+
+// Configs that the libraries saved, and the models that they then built: scripts/fixtures/vit-config.py.
+test.each(Object.entries(cases))("%s", (_title, { library, config, facts }) => {
+  expect(parseVitConfig(config, "config.json")).toMatchObject({ library, ...facts });
+});
+
+test("labels are the model's own, in the order of its classes", () => {
+  const labels = (config: object) => parseVitConfig(config, "config.json").labels;
+  const two = { num_classes: 2 };
+  expect(labels({ ...timm, ...two, label_names: ["cat", "dog"] })).toEqual(["cat", "dog"]);
+  expect(labels({ ...timm, ...two, pretrained_cfg: { label_names: ["cat", "dog"] } })).toEqual(["cat", "dog"]);
+  expect(labels({ ...timm, ...two, label_names: { 1: "dog", 0: "cat" } })).toEqual(["cat", "dog"]);
+  expect(labels({ ...timm, ...two, label_names: { 0: "cat", 7: "dog" } })).toBeUndefined(); // timm allows gaps
+  expect(labels({ ...timm, ...two })).toBeUndefined();
+  expect(labels({ ...hf, id2label: { 1: "dog", 0: "cat", 2: "ox" } })).toEqual(["cat", "dog", "ox"]);
+  expect(labels(hf)).toEqual(["LABEL_0", "LABEL_1"]); // transformers writes no id2label for these
+  expect(labels({ ...hf, num_labels: 0 })).toBeUndefined();
+  expect(labels({ ...hf, architectures: ["ViTModel"], id2label: { 0: "a" } })).toBeUndefined();
+});
+
+test("the classes of timm: model_args over the root over pretrained_cfg over what the tag implies", () => {
+  const classes = (config: object) => parseVitConfig({ ...timm, ...config }, "config.json").classes;
+  const [args, published] = [{ num_classes: 3 }, { num_classes: 5 }];
+  expect(classes({ model_args: args, num_classes: 4, pretrained_cfg: published })).toBe(3);
+  expect(classes({ num_classes: 4, pretrained_cfg: published })).toBe(4);
+  expect(classes({ pretrained_cfg: published })).toBe(5);
+  expect(classes({ pretrained_cfg: { tag: "mae" } })).toBe(0);
+});
+
+test("what older configs leave to the root counts", () => {
+  expect(parseVitConfig({ ...timm, global_pool: "avg" }, "c")).toMatchObject({ pool: "avg", finalNorm: "fc_norm" });
+  const flat = { ...timm, input_size: [1, 64, 32], num_classes: 9 }; // one flat object, before pretrained_cfg
+  expect(parseVitConfig(flat, "c")).toMatchObject({ imageSize: [64, 32], channels: 1, classes: 9 });
+});
+
+test("the loss is the library's own", () => {
+  const loss = (config: object) => parseVitConfig(config, "config.json").loss;
+  expect(loss({ ...timm, num_classes: 1 })).toBe("cross-entropy");
+  expect(loss(hf)).toBe("cross-entropy");
+  expect(loss({ ...hf, num_labels: 1 })).toBe("mse");
+  expect(loss({ ...hf, num_labels: 3, problem_type: "regression" })).toBe("mse");
+});
+
+test("a file may state every fact itself; then the weights tell the library", () => {
+  const facts = {
+    image_size: [32, 48],
+    patch_size: 8,
+    hidden_size: 24,
+    num_hidden_layers: 2,
+    num_attention_heads: 3,
+    intermediate_size: 50,
+    hidden_act: "quick_gelu",
+    layer_norm_eps: 1e-5,
+    qkv_bias: false,
+    num_labels: 0,
+  };
+  expect(parseVitConfig(facts, "facts.json", "timm")).toMatchObject({
+    library: "timm",
+    imageSize: [32, 48],
+    hidden: 50,
+    activation: "quick_gelu",
+    epsilon: 1e-5,
+    qkvBias: false,
+    classes: 0,
+  });
+  const { layer_norm_eps: _eps, num_labels: _labels, ...less } = facts;
+  expect(() => parseVitConfig(less, "facts.json")).toThrow(
+    "facts.json:\n  - layer_norm_eps: is missing\n  - num_labels: is missing (0: no head)",
+  );
+  const error = missingConfig("models/x");
+  expect(error.code).toBe("CONFIG");
+  for (const fact of Object.keys(facts)) expect(error.message).toContain(fact);
+  expect(error.message).toContain("--config FILE");
+  expect(error.message).toContain("deit_{tiny,small,base}_patch16_{224,384}");
+});
+
+test.each<[string, unknown, string]>([
+  [
+    "an unknown architecture",
+    { architecture: "vit_so150m_patch16_256" },
+    'the architecture "vit_so150m_patch16_256" is not known',
+  ],
+  [
+    "an unknown architecture, the list",
+    { architecture: "x" },
+    "Known: vit_{tiny,small,base,large}_patch{8,16,32}_{224,384}, deit_",
+  ],
+  ["deit", { model_type: "deit" }, 'c.json: model_type "deit" is not supported; "vit" is.'],
+  [
+    "another head",
+    { ...hf, architectures: ["ViTForMaskedImageModeling"] },
+    'architecture "ViTForMaskedImageModeling" is not supported',
+  ],
+])("refused as a model: %s", (_what, config, text) => {
+  expect(() => parseVitConfig(config, "c.json")).toThrow(
+    expect.objectContaining({ code: "MODEL", message: expect.stringContaining(text) }),
+  );
+});
+
+test.each<[string, unknown, string]>([
+  ["no object", [1], "the file: an object is expected, not a list of 1"],
+  ["text for a number", { ...hf, hidden_size: "x" }, 'hidden_size: a positive whole number is expected, not "x"'],
+  [
+    "a negative number",
+    { ...hf, num_hidden_layers: -1 },
+    "num_hidden_layers: a positive whole number is expected, not -1",
+  ],
+  [
+    "three sizes",
+    { ...hf, image_size: [1, 2, 3] },
+    "image_size: a positive whole number or [height, width] is expected, not a list of 3",
+  ],
+  ["eps of zero", { ...hf, layer_norm_eps: 0 }, "layer_norm_eps: a positive number is expected, not 0"],
+  [
+    "an unknown activation",
+    { ...hf, hidden_act: "relu" },
+    'hidden_act: one of gelu, gelu_python, gelu_new, gelu_fast, gelu_accurate, gelu_pytorch_tanh, gelu_python_tanh, quick_gelu is expected, not "relu"',
+  ],
+  ["an activation from the prototype", { ...hf, hidden_act: "constructor" }, 'is expected, not "constructor"'],
+  ["labels with a gap", { ...hf, id2label: { 0: "a", 2: "b" } }, "id2label.1: is missing; a text is expected"],
+  [
+    "several answers",
+    { ...hf, problem_type: "multi_label_classification" },
+    "problem_type: one of single_label_classification, regression is expected",
+  ],
+  [
+    "heads of another size",
+    { ...hf, head_dim: 32 },
+    "head_dim: is not supported unless it is hidden_size / num_attention_heads (64)",
+  ],
+  ["quantized weights", { ...hf, quantization_config: {} }, "quantization_config: quantized weights are not supported"],
+  ["heads that do not divide", { ...hf, num_attention_heads: 7 }, "a width of 768 cannot be shared by 7 heads"],
+  [
+    "patches larger than the image",
+    { ...hf, image_size: [32, 8], patch_size: 16 },
+    "patches of 16,16 pixels do not fit into an image of 32,8",
+  ],
+  ["layer scale", { ...timm, model_args: { init_values: 1e-5 } }, "model_args.init_values: is not supported"],
+  ["registers", { ...timm, model_args: { reg_tokens: 4 } }, "model_args.reg_tokens: only 0 is supported"],
+  ["a norm in front", { ...timm, model_args: { pre_norm: true } }, "model_args.pre_norm: only false is supported"],
+  ["query norm", { ...timm, model_args: { qk_norm: true } }, "model_args.qk_norm: only false is supported"],
+  [
+    "positions for patches only",
+    { ...timm, model_args: { no_embed_class: true } },
+    "model_args.no_embed_class: only false is supported",
+  ],
+  [
+    "another norm",
+    { ...timm, model_args: { norm_layer: "rmsnorm" } },
+    'model_args.norm_layer: one of layernorm is expected, not "rmsnorm"',
+  ],
+  [
+    "another activation",
+    { ...timm, model_args: { act_layer: "silu" } },
+    'model_args.act_layer: one of gelu, gelu_tanh, quick_gelu is expected, not "silu"',
+  ],
+  [
+    "another pooling",
+    { ...timm, model_args: { global_pool: "map" } },
+    'model_args.global_pool: one of token, avg is expected, not "map"',
+  ],
+  [
+    "contradicting poolings",
+    { ...timm, global_pool: "token", model_args: { global_pool: "avg" } },
+    'model_args.global_pool: contradicts the "token" at the root of the file',
+  ],
+  [
+    "no class token to pool",
+    { ...timm, model_args: { class_token: false } },
+    'model_args.class_token: false needs global_pool "avg"',
+  ],
+  [
+    "too few labels",
+    { ...timm, num_classes: 3, label_names: ["a"] },
+    "label_names: 3 texts are expected (num_classes), not a list of 1",
+  ],
+  [
+    "a flat input size",
+    { ...timm, pretrained_cfg: { input_size: [224, 224] } },
+    "pretrained_cfg.input_size: [channels, height, width] is expected",
+  ],
+])("refused as a config: %s", (_what, config, text) => {
+  expect(() => parseVitConfig(config, "c.json")).toThrow(
+    expect.objectContaining({ code: "CONFIG", message: expect.stringContaining(text) }),
+  );
+});
+
+test("all problems are told at once", () => {
+  const config = { ...timm, model_args: { depth: 0, num_heads: 5, swiglu: true, act_layer: 3 }, num_classes: -1 };
+  expect(() => parseVitConfig(config, "vit/config.json")).toThrow(
+    [
+      "vit/config.json:",
+      "  - model_args.swiglu: is not supported",
+      "  - num_classes: a natural number is expected, not -1",
+      "  - model_args.depth: a positive whole number is expected, not 0",
+      "  - model_args.act_layer: one of gelu, gelu_tanh, quick_gelu is expected, not 3",
+      "  - a width of 192 cannot be shared by 5 heads",
+    ].join("\n"),
+  );
+});

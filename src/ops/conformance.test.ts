@@ -1,0 +1,405 @@
+/**
+ * One suite for every operator of the index. Each case is run by ONNX Runtime: outputs and gradients have the types that
+ * the shape rules say, and the gradients agree with central differences.
+ */
+import { describe, expect, test } from "vitest";
+import { differentiate } from "../autodiff/backward.js";
+import { int } from "../ir/graph.js";
+import { eliminateDead } from "../passes/eliminate-dead.js";
+import { createBuilder, ops } from "./index.js";
+import { type Call, expectGradient, type GradientOptions, type Operand, torchCases } from "./testing.fixtures.js";
+
+/** What every operator must show, or say why it does not apply. */
+const properties = [
+  "a value used twice",
+  "broadcasting",
+  "rank 0",
+  "axes of size 1",
+  "empty batch",
+  "negative axis",
+] as const;
+type Property = (typeof properties)[number];
+
+interface Case {
+  readonly call: Call;
+  readonly operands: readonly Operand[];
+}
+
+type Suite = Readonly<Record<Property, Case | readonly Case[] | string>> & {
+  readonly options?: GradientOptions;
+};
+
+const c = (call: Call, ...operands: readonly (Operand | Operand["shape"])[]): Case => ({
+  call,
+  operands: operands.map((x) => (Array.isArray(x) ? { shape: x } : (x as Operand))),
+});
+
+const batch = "batch";
+const positive = (...shape: Operand["shape"]): Operand => ({ shape, values: [0.5, 1.2, 2.3, 0.9, 1.7] });
+const bool = (...shape: Operand["shape"]): Operand => ({ shape, dtype: "bool", values: [1, 0, 0, 1, 1] });
+const indices = (shape: Operand["shape"], ...values: readonly number[]): Operand => ({ shape, dtype: "int32", values });
+
+const noAxis = "no axis attribute";
+const oneOperand = "one operand";
+/** ONNX Runtime has no float64 kernel. */
+const float32: GradientOptions = { dtype: "float32" };
+
+/** Two nodes that read the same operands: the gradients add up. */
+const twice =
+  (call: Call): Call =>
+  (g, xs) => [...call(g, xs), ...call(g, xs)];
+
+function unary(call: Call, make: (...shape: Operand["shape"]) => Operand = (...shape) => ({ shape })): Suite {
+  return {
+    "a value used twice": c(twice(call), make(2, 3)),
+    broadcasting: oneOperand,
+    "rank 0": c(call, make()),
+    "axes of size 1": c(call, make(1, 3, 1)),
+    "empty batch": c(call, make(batch, 3)),
+    "negative axis": noAxis,
+  };
+}
+
+function binary(call: Call, make: (...shape: Operand["shape"]) => Operand = (...shape) => ({ shape })): Suite {
+  const pairs: [Operand["shape"], Operand["shape"]][] = [
+    [
+      [2, 3],
+      [2, 1],
+    ],
+    [
+      [1, 3],
+      [2, 3],
+    ],
+    [
+      [2, 1, 3],
+      [4, 1],
+    ],
+    [[3], [2, 3]],
+    [[2, 3], []],
+    [[], [2, 3]],
+    [[1, 1, 1], [3]],
+  ];
+  return {
+    "a value used twice": [c((g, [x]) => call(g, [x!, x!]), make(2, 3)), c(twice(call), make(2, 3), make(3))],
+    broadcasting: pairs.map(([a, b]) => c(call, make(...a), make(...b))),
+    "rank 0": c(call, make(), make()),
+    "axes of size 1": c(call, make(1, 3, 1), make(1, 1, 1)),
+    "empty batch": [
+      c(call, make(batch, 3), make(3)),
+      c(call, make(1, 3), make(batch, 1)),
+      c(call, make(), make(batch)),
+    ],
+    "negative axis": noAxis,
+  };
+}
+
+/** Softmax and LogSoftmax. */
+function alongAxis(call: (axis: number) => Call): Suite {
+  return {
+    "a value used twice": c(twice(call(1)), [2, 3]),
+    broadcasting: oneOperand,
+    "rank 0": "needs an axis",
+    "axes of size 1": [c(call(1), [2, 1, 3]), c(call(2), [1, 3, 1])],
+    "empty batch": c(call(1), [batch, 3, 2]),
+    "negative axis": [c(call(-1), [2, 3]), c(call(-3), [2, 3, 2])],
+  };
+}
+
+function reduction(call: (axes: readonly number[], keepdims: boolean) => Call): Suite {
+  return {
+    "a value used twice": c(twice(call([0], false)), [2, 3]),
+    broadcasting: oneOperand,
+    "rank 0": [c(call([], false), []), c(call([], false), [2, 3])],
+    "axes of size 1": [c(call([1], false), [2, 1, 3]), c(call([0], true), [1, 3])],
+    "empty batch": [c(call([1], false), [batch, 3]), c(call([1], true), [batch, 3, 2])],
+    "negative axis": [c(call([-1], false), [2, 3]), c(call([-1, 0], true), [2, 3, 2])],
+  };
+}
+
+function product(call: Call, transA: boolean, transB: boolean): Suite {
+  const a = (...shape: Operand["shape"]) => (transA ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape);
+  const b = (...shape: Operand["shape"]) => (transB ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape);
+  return {
+    "a value used twice": [c((g, [x]) => call(g, [x!, x!]), [3, 3]), c(twice(call), a(2, 3), b(3, 2))],
+    broadcasting: [
+      c(call, a(2, 2, 3), b(3, 2)),
+      c(call, a(2, 3), b(2, 3, 2)),
+      c(call, a(2, 1, 2, 3), b(2, 3, 2)),
+      c(call, a(1, 2, 3), b(2, 3, 1)),
+    ],
+    "rank 0": "operands have two axes or more",
+    "axes of size 1": [c(call, a(1, 3), b(3, 1)), c(call, a(2, 1), b(1, 2))],
+    "empty batch": [c(call, a(batch, 2, 3), b(3, 2)), c(call, a(batch, 2, 3), b(batch, 3, 2))],
+    "negative axis": noAxis,
+  };
+}
+
+const either: Call = (g, [condition, a, b]) =>
+  g.if(
+    condition!,
+    (h) => [h.mul(a!, b!)],
+    (h) => [h.tanh(a!)],
+  );
+const taken = (value: boolean): Operand => ({ shape: [], dtype: "bool", values: [Number(value)] });
+
+const suites: Readonly<Record<string, Suite>> = {
+  Abs: { ...unary((g, [x]) => g.emit("Abs", [x])), options: { gradient: false } },
+  Add: binary((g, [a, b]) => [g.add(a!, b!)]),
+  Cast: { ...unary((g, [x]) => [g.cast(x!, "float64"), g.cast(x!, "int32")]), options: float32 },
+  Concat: {
+    "a value used twice": c((g, [x]) => [g.concat([x!, x!], 0)], [2, 3]),
+    broadcasting: "operands are as long as each other",
+    "rank 0": "needs an axis",
+    "axes of size 1": c((g, [a, b]) => [g.concat([a!, b!], 1)], [1, 1, 2], [1, 3, 2]),
+    "empty batch": [
+      c((g, [a, b]) => [g.concat([a!, b!], 1)], [batch, 1], [batch, 2]),
+      c((g, [a, b]) => [g.concat([a!, b!], 0)], [batch, 2], [1, 2]),
+    ],
+    "negative axis": c((g, [a, b]) => [g.concat([a!, b!], -2)], [1, 3], [2, 3]),
+  },
+  Div: binary((g, [a, b]) => [g.div(a!, b!)], positive),
+  Equal: binary((g, [a, b]) => g.emit("Equal", [a, b]), positive),
+  Erf: { ...unary((g, [x]) => [g.erf(x!)]), options: float32 },
+  Exp: unary((g, [x]) => [g.exp(x!)]),
+  Expand: {
+    "a value used twice": c(
+      twice((g, [x]) => [g.expand(x!, [2, 3])]),
+      [3],
+    ),
+    broadcasting: [
+      c((g, [x]) => [g.expand(x!, [2, 3])], [2, 1]),
+      c((g, [x]) => [g.expand(x!, [2, 3])], [1, 3]),
+      c((g, [x]) => [g.expand(x!, [4, 2, 3])], [2, 1]),
+    ],
+    "rank 0": [c((g, [x]) => [g.expand(x!, [2, 3])], []), c((g, [x]) => g.emit("Expand", [x, g.shapeTensor([])]), [])],
+    "axes of size 1": c((g, [x]) => [g.expand(x!, [1, 2, 1])], [1, 1]),
+    "empty batch": c((g, [x]) => [g.expand(x!, [batch, 3])], [1, 3], [batch]),
+    "negative axis": noAxis,
+  },
+  FusedMatMul: product((g, [a, b]) => [g.matmul(a!, b!, { transB: true, alpha: 0.5 })], false, true),
+  Gather: {
+    "a value used twice": c(
+      twice((g, [x, i]) => [g.gather(x!, i!, 0)]),
+      [3, 2],
+      indices([2, 2], 0, 2, 0, 1),
+    ),
+    broadcasting: "every index picks by itself",
+    "rank 0": c((g, [x, i]) => [g.gather(x!, i!, 1)], [2, 3], indices([], 2)),
+    "axes of size 1": c((g, [x, i]) => [g.gather(x!, i!, 1)], [1, 1, 2], indices([1, 3], 0, 0, 0)),
+    "empty batch": [
+      c((g, [x, i]) => [g.gather(x!, i!, 1)], [batch, 3], indices([2], 2, 0)),
+      c((g, [x, i]) => [g.gather(x!, i!, 0)], [3, 2], indices([batch, 2], 2, 0, 2)),
+    ],
+    "negative axis": c((g, [x, i]) => [g.gather(x!, i!, -1)], [2, 3], indices([2], -1, 0)),
+  },
+  GatherElements: {
+    "a value used twice": c(
+      twice((g, [x, i]) => [g.gatherElements(x!, i!, 0)]),
+      [3, 2],
+      indices([2, 2], 0, 2, 0, 1),
+    ),
+    broadcasting: "indices have the rank of the data",
+    "rank 0": "needs an axis",
+    "axes of size 1": c((g, [x, i]) => [g.gatherElements(x!, i!, 1)], [1, 1], indices([1, 3], 0, 0, 0)),
+    "empty batch": c((g, [x, i]) => [g.gatherElements(x!, i!, 1)], [batch, 3], indices([batch, 1], 2, 0)),
+    "negative axis": c((g, [x, i]) => [g.gatherElements(x!, i!, -1)], [2, 3], indices([2, 2], -1, 0, 2, 2)),
+  },
+  Gelu: { ...unary((g, [x]) => [g.gelu(x!), g.gelu(x!, "tanh")]), options: float32 },
+  Gemm: {
+    "a value used twice": c((g, [x]) => [g.gemm(x!, x!, x!)], [3, 3]),
+    broadcasting: [[3], [1, 3], [2, 1], [1], []].map((shape) =>
+      c((g, [a, b, bias]) => [g.gemm(a!, b!, bias!)], [2, 4], [4, 3], shape),
+    ),
+    "rank 0": "operands are matrices",
+    "axes of size 1": c((g, [a, b, bias]) => [g.gemm(a!, b!, bias!, { transA: true })], [3, 1], [3, 1], [1]),
+    "empty batch": [
+      c((g, [a, b, bias]) => [g.gemm(a!, b!, bias!, { transB: true })], [batch, 3], [2, 3], [2]),
+      c((g, [a, b]) => [g.gemm(a!, b!, undefined, { transA: true })], [batch, 3], [batch, 2]),
+    ],
+    "negative axis": noAxis,
+  },
+  Identity: unary((g, [x]) => g.emit("Identity", [x])),
+  If: {
+    "a value used twice": [true, false].map((value) =>
+      c(
+        (g, [condition, a, b]) => [...either(g, [condition!, a!, b!]), ...either(g, [condition!, b!, a!])],
+        taken(value),
+        [2, 3],
+        [2, 3],
+      ),
+    ),
+    broadcasting: "the condition is one bool",
+    "rank 0": [true, false].map((value) => c(either, taken(value), [], [])),
+    "axes of size 1": [true, false].map((value) => c(either, taken(value), [1, 2], [1, 1])),
+    "empty batch": [true, false].map((value) => c(either, taken(value), [batch, 3], [3])),
+    "negative axis": noAxis,
+  },
+  LayerNormalization: {
+    "a value used twice": c(
+      twice((g, [x, s, b]) => [g.layerNorm(x!, s!, b!, 1e-5)]),
+      [2, 3],
+      [3],
+      [3],
+    ),
+    broadcasting: "scale and bias are as long as the last axis",
+    "rank 0": "needs an axis",
+    "axes of size 1": c((g, [x, s]) => [g.layerNorm(x!, s!, undefined, 1e-5)], [1, 1, 3], [3]),
+    "empty batch": c((g, [x, s, b]) => [g.layerNorm(x!, s!, b!, 1e-5)], [batch, 2, 3], [3], [3]),
+    "negative axis": c((g, [x, s]) => g.emit("LayerNormalization", [x, s], { axis: int(1) }), [2, 3], [3]),
+    options: { dtype: "float32", atol: 1e-3 }, // mean and inv are float32; a row of 3 bends more than the other operators
+  },
+  Linear: {
+    "a value used twice": c((g, [x]) => [g.linear(x!, x!)], [3, 3]),
+    broadcasting: "the weight is shared by all rows",
+    "rank 0": "needs an axis",
+    "axes of size 1": [
+      c((g, [x, w, b]) => [g.linear(x!, w!, b!)], [1, 1, 3], [2, 3], [2]),
+      c((g, [x, w, b]) => [g.linear(x!, w!, b!)], [2, 1], [1, 1], [1]),
+      c((g, [x, w, b]) => [g.linear(x!, w!, b!)], [3], [2, 3], [2]),
+    ],
+    "empty batch": c((g, [x, w, b]) => [g.linear(x!, w!, b!, { transposed: true })], [batch, 2, 3], [3, 2], [2]),
+    "negative axis": noAxis,
+  },
+  Log: unary((g, [x]) => [g.log(x!)], positive),
+  LogSoftmax: alongAxis((axis) => (g, [x]) => [g.logSoftmax(x!, axis)]),
+  MatMul: product((g, [a, b]) => [g.matmul(a!, b!)], false, false),
+  Mul: binary((g, [a, b]) => [g.mul(a!, b!)]),
+  Neg: unary((g, [x]) => [g.neg(x!)]),
+  Pad: {
+    "a value used twice": c(
+      twice((g, [x]) => [g.pad(x!, [1, 0], [0, 2])]),
+      [2, 3],
+    ),
+    broadcasting: oneOperand,
+    "rank 0": "needs an axis",
+    "axes of size 1": c((g, [x]) => [g.pad(x!, [0, 1], [1, 0])], [1, 1]),
+    "empty batch": c((g, [x]) => [g.pad(x!, [0, 1], [0, 2])], [batch, 2]),
+    "negative axis": noAxis,
+  },
+  QuickGelu: unary((g, [x]) => [g.quickGelu(x!, 1.5)]),
+  ReduceMax: {
+    ...reduction((axes, keepdims) => (g, [x]) => {
+      const list = g.constant("int64", [axes.length], axes);
+      return g.emit("ReduceMax", [x, list], { keepdims: int(+keepdims) });
+    }),
+    options: { gradient: false },
+  },
+  ReduceMean: reduction((axes, keepdims) => (g, [x]) => [g.reduceMean(x!, axes, keepdims)]),
+  ReduceSum: reduction((axes, keepdims) => (g, [x]) => [g.reduceSum(x!, axes, keepdims)]),
+  Reshape: {
+    "a value used twice": c(
+      twice((g, [x]) => [g.reshape(x!, [6])]),
+      [2, 3],
+    ),
+    broadcasting: oneOperand,
+    "rank 0": [c((g, [x]) => [g.reshape(x!, [])], [1, 1]), c((g, [x]) => [g.reshape(x!, [1])], [])],
+    "axes of size 1": c((g, [x]) => [g.reshape(x!, [1, 3, 1])], [3]),
+    "empty batch": [
+      c((g, [x]) => [g.reshape(x!, ["6*batch"])], [batch, 2, 3]),
+      c((g, [x]) => [g.reshape(x!, [batch, 3, 2])], [batch, 6]),
+      c((g, [x]) => [g.reshape(x!, [3, "2*batch"])], [3, 2, batch]),
+      c((g, [x]) => [g.reshape(x!, [2, "3*batch", "tokens"])], [batch, 2, 3, "tokens"]),
+      c((g, [x]) => [g.reshape(x!, ["tokens", batch])], [batch, "tokens"]),
+    ],
+    "negative axis": noAxis,
+  },
+  ScatterElements: {
+    "a value used twice": c((g, [x, i]) => [g.scatterAdd(x!, i!, x!, 0)], [2, 2], indices([2, 2], 0, 1, 0, 1)),
+    broadcasting: "indices have the rank of the data",
+    "rank 0": "needs an axis",
+    "axes of size 1": c((g, [x, i, u]) => [g.scatterAdd(x!, i!, u!, 1)], [1, 1], indices([1, 3], 0, 0, 0), [1, 3]),
+    "empty batch": c((g, [x, i, u]) => [g.scatterAdd(x!, i!, u!, 1)], [batch, 3], indices([batch, 1], 2, 0), [
+      batch,
+      1,
+    ]),
+    "negative axis": c((g, [x, i, u]) => [g.scatterAdd(x!, i!, u!, -1)], [2, 3], indices([2, 2], -1, 0, 2, 2), [2, 2]),
+  },
+  Shape: unary((g, [x]) => g.emit("Shape", [x], {})),
+  Sigmoid: unary((g, [x]) => [g.sigmoid(x!)]),
+  Slice: {
+    "a value used twice": c((g, [x]) => [g.slice(x!, 1, 0, 2), g.slice(x!, 1, 1, 3)], [2, 3]),
+    broadcasting: oneOperand,
+    "rank 0": "needs an axis",
+    "axes of size 1": c((g, [x]) => [g.slice(x!, 0, 0, 1)], [1, 3]),
+    "empty batch": c((g, [x]) => [g.slice(x!, 1, 1, 2)], [batch, 3]),
+    "negative axis": c((g, [x]) => [g.slice(x!, -1, -2, -1)], [2, 3]),
+  },
+  Softmax: alongAxis((axis) => (g, [x]) => [g.softmax(x!, axis)]),
+  Split: {
+    "a value used twice": c(
+      twice((g, [x]) => g.split(x!, [1, 2], 1)),
+      [2, 3],
+    ),
+    broadcasting: oneOperand,
+    "rank 0": "needs an axis",
+    "axes of size 1": c((g, [x]) => g.split(x!, [1], 1), [2, 1]),
+    "empty batch": [
+      c((g, [x]) => g.split(x!, [1, 2], 1), [batch, 3]),
+      c((g, [x, y]) => g.split(g.concat([x!, y!], 0), [batch, 1], 0), [batch, 2], [1, 2]),
+    ],
+    "negative axis": c((g, [x]) => g.split(x!, [1, 1], -2), [2, 3]),
+  },
+  Sqrt: unary((g, [x]) => [g.sqrt(x!)], positive),
+  Sub: binary((g, [a, b]) => [g.sub(a!, b!)]),
+  Tanh: unary((g, [x]) => [g.tanh(x!)]),
+  Transpose: {
+    "a value used twice": c((g, [x]) => [g.transpose(x!, [1, 0]), g.transpose(x!, [0, 1])], [2, 3]),
+    broadcasting: oneOperand,
+    "rank 0": c((g, [x]) => [g.transpose(x!, [])], []),
+    "axes of size 1": c((g, [x]) => [g.transpose(x!, [2, 0, 1])], [1, 3, 1]),
+    "empty batch": c((g, [x]) => [g.transpose(x!, [0, 2, 1])], [batch, 2, 3]),
+    "negative axis": "an order of axes, which counts from the front",
+  },
+  Where: {
+    "a value used twice": c((g, [condition, x]) => [g.where(condition!, x!, x!)], bool(2, 3), [2, 3]),
+    broadcasting: [
+      c((g, [condition, a, b]) => [g.where(condition!, a!, b!)], bool(3), [2, 3], [2, 3]),
+      c((g, [condition, a, b]) => [g.where(condition!, a!, b!)], bool(2, 3), [2, 1], []),
+      c((g, [condition, a, b]) => [g.where(condition!, a!, b!)], bool(2, 1, 1), [3], [2, 1]),
+    ],
+    "rank 0": c((g, [condition, a, b]) => [g.where(condition!, a!, b!)], bool(), [], []),
+    "axes of size 1": c((g, [condition, a, b]) => [g.where(condition!, a!, b!)], bool(1, 1), [1, 3], [1, 1]),
+    "empty batch": c((g, [condition, a, b]) => [g.where(condition!, a!, b!)], bool(batch, 3), [batch, 1], []),
+    "negative axis": noAxis,
+  },
+};
+
+test("every operator of the index has a suite, and PyTorch's values if it has a derivative", () => {
+  expect(Object.keys(suites).sort()).toEqual([...ops.keys()].sort());
+  const differentiable = [...ops.values()].filter((op) => typeof op.vjp === "function").map((op) => op.type);
+  expect(Object.keys(torchCases).sort()).toEqual(differentiable.sort());
+});
+
+for (const [op, suite] of Object.entries(suites))
+  describe(op, () => {
+    for (const property of properties) {
+      const found = suite[property];
+      if (typeof found === "string") continue; // the reason why it does not apply
+      const cases = "call" in found ? [found] : found;
+      cases.forEach((one, i) => {
+        const symbolic = one.operands.some((x) => x.shape.some((d) => typeof d === "string"));
+        const name = `${property}${cases.length > 1 ? ` (${i + 1})` : ""}`;
+        for (const size of symbolic ? [0, 2] : [undefined])
+          test(size === undefined ? name : `${name}, batch = ${size}`, () =>
+            expectGradient(one.call, one.operands, { ...suite.options, symbols: { batch: size ?? 0, tokens: 3 } }),
+          );
+        if (suite.options?.gradient === false) return;
+        test(`${name}: a gradient for one operand builds nothing for the others`, () => {
+          one.operands.forEach(({ dtype = "float32" }, wanted) => {
+            if (dtype !== "float32") return;
+            const g = createBuilder();
+            const inputs = one.operands.map((x, k) => g.input(`x${k}`, x.dtype ?? "float32", x.shape));
+            const seeds = new Map(
+              one.call(g, inputs).map((y, k) => [y, g.input(`dy${k}`, y.type.dtype, y.type.shape)]),
+            );
+            const forward = new Set(g.graph.nodes);
+            const [gradient] = differentiate(g, seeds, [inputs[wanted]!]);
+            if (gradient) g.output("gradient", gradient);
+            const live = new Set(eliminateDead(g.graph).nodes.map((node) => node.name));
+            const dead = g.graph.nodes.filter((node) => !forward.has(node) && !live.has(node.name));
+            expect(dead.map((node) => node.name)).toEqual([]);
+          });
+        });
+      });
+    }
+  });

@@ -1,37 +1,100 @@
 /** Adapters between their files and the models that they adapt. */
-import { rngStream } from "../base/rng.js";
+import { GloraError } from "../base/errors.js";
 import { headWeights, type Model } from "../models/model.js";
-import { type AdaptedModel, fixedModel } from "./adapted-model.js";
+import type { AdaptedModel, TrainedTensor } from "./adapted-model.js";
 import { type Adapter, type AdapterFile, loadAdapter } from "./adapter-file.js";
-import type { Space } from "./space.js";
-import type { Genome, LayerShape } from "./structure.js";
+import { effectiveLayout, planOf } from "./effective.js";
+import { sizeOf } from "./forms/index.js";
+import type { LayerForms, Space } from "./space.js";
+import type { Structure } from "./structure.js";
 
 /**
- * A model with an adapter on it: the adapter's head where it has one, the model's own otherwise.
+ * A model with an adapter on it, in the adapter's own structure. Its head is the adapter's where that brings one, else the
+ * model's own; a model without a head stays without one.
  *
- * @throws {GloraError} ADAPTER with everything that does not fit: layer, support, expected and found shape
+ *     const adapted = await attachAdapter(model, await openAdapter(await openFolder("run/adapter")));
+ *
+ * @throws {GloraError} ADAPTER with everything that does not fit: layer, support, expected and found shape; or if the
+ *   adapter is for other classes than the model's and brings no head for them
  */
 export async function attachAdapter(base: Model, file: AdapterFile): Promise<AdaptedModel> {
-  const model = headOf(base, file);
-  const adapter = await loadAdapter(file, base.layers, headTensors(model));
-  const adapted = fixedModel(model, spaceOf(base, adapter), adapter.genome, rngStream(0, "replaced by the adapter"));
-  adapted.parameters.set(adapter.values);
-  if (adapter.head.length === 0) {
-    const own = await headWeights(model);
-    if (own) adapted.parameters.set(own, adapted.headOffset);
+  const model = withHeadOf(base, file);
+  const shapes = headShapes(model);
+  const { a, genome, table, values, head } = await loadAdapter(file, model.layers, shapes);
+
+  const layers = model.layers.filter(({ name }) => genome.has(name));
+  const forms = new Map(layers.map(({ name }) => [name, only(genome.get(name)!)]));
+  const space: Space = { a, layers, forms };
+  const plans = planOf(genome, layers, a);
+  const tensors: TrainedTensor[] = [];
+  let size = 0;
+  for (const { name, shape } of [...table.tensors, ...shapes]) {
+    tensors.push({ name, shape, offset: size, length: sizeOf(shape) });
+    size += sizeOf(shape);
   }
-  for (const { name, values } of adapter.head)
-    adapted.parameters.set(values, adapted.tensors.find((tensor) => tensor.name === name)!.offset);
-  return adapted;
+  const parameters = new Float32Array(size);
+  parameters.set(values);
+  if (head.length === 0) parameters.set(await ownHead(model, file), table.size);
+  for (const { name, values } of head) parameters.set(values, tensors.find((tensor) => tensor.name === name)!.offset);
+  const layout = effectiveLayout(plans, layers);
+  return { model, space, genome, table, plans, layout, tensors, headOffset: table.size, parameters };
 }
 
-/** The trained numbers of a fixed model as an adapter to save. */
-export function toAdapter(adapted: AdaptedModel, facts: Pick<Adapter, "base" | "training">): Adapter {
+/** The model with a new head, where the adapter brings one of other labels or of another count. */
+function withHeadOf(model: Model, { name: adapter, manifest: { labels }, tensors }: AdapterFile): Model {
+  const { name } = model.head ?? model.withHead(["any"]).head!;
+  const outputs = tensors.get(`${name}.weight`)?.shape[0];
+  // An adapter without labels is for the model's own.
+  const own = labels === undefined || (model.labels !== undefined && equal(labels, model.labels));
+  if (outputs !== undefined) {
+    if (own && model.head?.out === outputs) return model;
+    return model.withHead(labels ?? Array.from({ length: outputs }, (_, i) => `LABEL_${i}`));
+  }
+  if (own || !model.head || (model.labels === undefined && labels.length === model.head.out)) return model;
+  throw new GloraError(
+    "ADAPTER",
+    `The adapter ${adapter} is for the classes ${labels.slice(0, 4).join(", ")}${labels.length > 4 ? ", …" : ""}, which ` +
+      `are not those of ${model.name}, and brings no head for them: it has no tensor ${name}.weight.`,
+    { file: adapter, labels },
+  );
+}
+
+const equal = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((label, i) => label === b[i]);
+
+const headShapes = ({ head }: Model): { name: string; shape: readonly number[] }[] =>
+  head
+    ? [
+        { name: `${head.name}.weight`, shape: [head.out, head.in] },
+        { name: `${head.name}.bias`, shape: [head.out] },
+      ]
+    : [];
+
+async function ownHead(model: Model, file: AdapterFile): Promise<ArrayLike<number>> {
+  const own = await headWeights(model);
+  if (own || !model.head) return own ?? [];
+  throw new GloraError(
+    "ADAPTER",
+    `The adapter ${file.name} brings no head, and that of ${model.name} is new: nothing has trained it.`,
+    { file: file.name },
+  );
+}
+
+const only = ({ A, B, C, D, E }: Structure): LayerForms => ({ A: [A], B: [B], C: [C], D: [D], E: [E] });
+
+/**
+ * The trained numbers of a fixed model as an adapter to save.
+ *
+ * @param facts  what is recorded of the base and of the training
+ * @throws {GloraError} USAGE for a supernet, which has no one structure
+ */
+export function toAdapter(adapted: AdaptedModel, facts: Pick<Adapter, "base" | "training"> = {}): Adapter {
   const { model, parameters, table, tensors, headOffset, genome, space } = adapted;
+  if (!genome) throw new GloraError("USAGE", "A supernet has no one structure to save as an adapter: search one first.");
   const { kind: _, ...preprocessing } = model.input;
   return {
     a: space.a,
-    genome: genome!,
+    genome,
     table,
     values: parameters.slice(0, headOffset),
     head: tensors
@@ -40,38 +103,5 @@ export function toAdapter(adapted: AdaptedModel, facts: Pick<Adapter, "base" | "
     ...(model.labels && { labels: model.labels }),
     preprocessing,
     ...facts,
-  };
-}
-
-/** The head that the adapter carries: a new one of its labels, or of its own count of outputs, where it differs. */
-function headOf(base: Model, { manifest, tensors }: AdapterFile): Model {
-  const { labels } = manifest;
-  const same = labels === undefined || (base.labels && String(labels) === String(base.labels));
-  if (same && base.head) return base;
-  if (labels) return base.withHead(labels);
-  const weight = [...tensors.values()].find(({ name }) => name === `${base.withHead([""]).head!.name}.weight`);
-  return weight ? base.withHead(Array.from({ length: weight.shape[0] ?? 0 }, (_, i) => `LABEL_${i}`)) : base;
-}
-
-const headTensors = ({ head }: Model) =>
-  head
-    ? [
-        { name: `${head.name}.weight`, shape: [head.out, head.in] },
-        { name: `${head.name}.bias`, shape: [head.out] },
-      ]
-    : [];
-
-/** The space of one genome: each support has the form that it has. */
-function spaceOf(model: Model, { genome, a }: { readonly genome: Genome; readonly a: Adapter["a"] }): Space {
-  const layers: readonly LayerShape[] = model.layers.filter(({ name }) => genome.has(name));
-  return {
-    a,
-    layers,
-    forms: new Map(
-      layers.map(({ name }) => {
-        const { A, B, C, D, E } = genome.get(name)!;
-        return [name, { A: [A], B: [B], C: [C], D: [D], E: [E] }];
-      }),
-    ),
   };
 }

@@ -43,12 +43,11 @@ function adapted(g: Builder, node: Node, layer: AdaptedLayer): Value {
   const x = g.reshape(input, [elements(shape.slice(0, -1)), shape.at(-1)!]); // [rows, in]
   const bias = adaptedBias(g, W, b, layer); // [out]
 
-  // Without a scale or a low-rank B behind it, the product takes the bias along.
-  const bare = !scale && !Bd;
-  let y = product(g, x, W, bare ? bias : undefined, layer); // [rows, out]
+  // Where no scale comes between, the product takes the bias along, as that of the frozen layer does.
+  let y = product(g, x, W, scale ? undefined : bias, layer); // [rows, out]
   if (scale) y = g.mul(y, scale);
   if (Bd && Bu) y = g.gemm(g.gemm(x, Bu, undefined, { transB: true }), Bd, y, { transB: true });
-  if (!bare && bias) y = g.add(y, bias);
+  if (scale && bias) y = g.add(y, bias);
   return g.reshape(y, [...shape.slice(0, -1), W.type.shape[0]!]);
 }
 

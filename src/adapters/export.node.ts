@@ -1,39 +1,44 @@
 /** Writes a merged model as a folder that timm or transformers opens, with an ONNX file that transformers.js opens. */
 import { mkdir, realpath, rm } from "node:fs/promises";
-import { join, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { GloraError } from "../base/errors.js";
 import type { Tensor } from "../base/tensor.js";
-import type { Dtype } from "../formats/dtype.js";
+import { byteLength, type Dtype } from "../formats/dtype.js";
 import { openFile } from "../formats/file.node.js";
-import { type FloatDtype, fromFloat32 } from "../formats/float.js";
+import { fromFloat32 } from "../formats/float.js";
 import { openFolder, writeFileAtomic, writeFolderAtomic } from "../formats/folder.node.js";
 import { readFloat32, readSafetensors, type TensorEntry } from "../formats/safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "../formats/safetensors-file.node.js";
-import { encodeModel } from "../ir/codec.js";
-import type { TensorData, Value } from "../ir/graph.js";
 import type { ExportSpec, Model } from "../models/model.js";
 import { openModelFolder } from "../models/open.js";
 import { toPreprocessorConfig } from "../models/preprocessing.js";
 import { weightsOf } from "../models/weights.js";
-import { lowerFor } from "../passes/lower.js";
 import { adaptedGraph } from "./adapted-graph.js";
 import type { AdaptedModel } from "./adapted-model.js";
+import { writeOnnx } from "./export-onnx.node.js";
 import {
   addsBiases,
   checkMerge,
   logitsOf,
-  type MergedTensor,
   type MergeReport,
   mergedTensors,
   relativeDifference,
   withWeights,
 } from "./merge-model.js";
 
+/** Types in which the weights of a model are stored. */
+type StoredDtype = "F32" | "F16" | "BF16";
+
 export interface MergeOptions {
   /** Real inputs, on which base, adapted and merged model are compared. */
   readonly inputs: Readonly<Record<string, Tensor>>;
-  /** Type in which the merged weights are stored. Default: the base's own. */
-  readonly dtype?: FloatDtype;
+  /** Type in which all weights are stored. Default: each in the base's own. */
+  readonly dtype?: StoredDtype;
+  /**
+   * Bytes of weights that the ONNX file holds at most; more lie beside it, in files of at most as many bytes. Default: 1 GB
+   * (the format's limit is 2 GB, and what the file holds is in memory while it is written).
+   */
+  readonly largestOnnxFile?: number;
 }
 
 export interface MergeResult {
@@ -46,136 +51,151 @@ export interface MergeResult {
   readonly notes: readonly string[];
 }
 
+/** Where the ONNX file of a model lies whose own config.json transformers.js cannot read. */
+const ONNX_FOLDER = "transformers-js";
+
+/** Files of the base that go with its weights wherever they go. */
+const LEGAL = /^(licen[cs]e|notice|copying)([.-].*)?$/i;
+
 /**
  * Merges an adapted model into a new folder: same names, types and shards as the base, its config and preprocessor files
  * beside them, and `onnx/model.onnx` (for a timm model in a sub-folder of its own). The base is read again from its own
  * weights; merged and adapted are compared before anything is kept.
  *
- * @throws {GloraError} USAGE if `out` is the base's folder; MERGE if the outputs disagree: no folder is left behind
+ *     const { report, storage } = await mergeModel(adapted, "flowers-vit", { inputs });
+ *
+ * @param out  must not exist, or be an empty folder
+ * @throws {GloraError} USAGE if `out` is the base's folder, FILE if it is not empty or cannot be written; MERGE if a layer
+ *   needs a bias that the config cannot say, a value is not finite, or the outputs disagree. No folder is left behind
  */
 export async function mergeModel(adapted: AdaptedModel, out: string, o: MergeOptions): Promise<MergeResult> {
   const { model } = adapted;
-  await refuseOwnFolder(model, out);
-  const spec = model.exportSpec({ labels: model.labels, addedBiases: addsBiases(adapted) });
-  let result: MergeResult | undefined;
-  await writeFolderAtomic(out, async (folder) => {
+  const target = await realTarget(out);
+  refuseOwnFolder(model, target, out);
+  const tensors = mergedTensors(adapted);
+  const spec = model.exportSpec({ addedBiases: addsBiases(adapted), ...(o.dtype && { dtype: o.dtype }) });
+  const { config: preprocessor, departure } = toPreprocessorConfig(model.input);
+  const onnxFolder = spec.onnxConfig ? ONNX_FOLDER : ".";
+  let checked: Pick<MergeResult, "report" | "storage"> | undefined;
+  await writeFolderAtomic(target, async (folder) => {
+    // The merged weights in float32, beside the folder's own files until all is compared.
     const wide = join(folder, "merged.float32.safetensors");
-    const tensors: MergedTensor[] = [];
-    for await (const tensor of mergedTensors(adapted)) tensors.push(tensor);
     await writeSafetensors(
       wide,
-      tensors.map(({ name, shape, values }) => ({ name, shape, dtype: "F32" as const, data: bytesOf(values) })),
+      tensors.map(({ name, shape, values }) => ({ name, shape, dtype: "F32", data: async () => bytesOf(await values()) })),
     );
-    const entries = (await readSafetensors(await openFile(wide))).tensors;
-    const merged = weightsOf({ tensors: entries, files: [] });
-    const report = await checkMerge(adapted, merged, o.inputs);
+    const merged = (await readSafetensors(await openFile(wide))).tensors;
+    const exact = withWeights(model, weightsOf({ tensors: merged, files: [] }));
+    const report = await checkMerge(adapted, exact.weights, o.inputs);
 
-    await writeWeights(model, entries, spec, folder, o.dtype);
+    await writeWeights(model, merged, spec, folder, o.dtype);
     await writeJson(join(folder, "config.json"), spec.config);
-    const { config: preprocessor, departure } = toPreprocessorConfig(model.input);
     await writeJson(join(folder, "preprocessor_config.json"), preprocessor);
-
+    // Read as anybody reads it.
     const written = await openModelFolder(await openFolder(folder), model.runtime);
-    const graph = (m: Model) => adaptedGraph(m, { head: "frozen" });
-    const exact = withWeights(model, merged);
-    const storage = relativeDifference(
-      await logitsOf(written, graph(written), o.inputs),
-      await logitsOf(exact, graph(exact), o.inputs),
-    );
-    const onnxFolder = await writeOnnx(written, spec, folder, preprocessor);
+    const logits = (m: Model) => logitsOf(m, adaptedGraph(m, { head: "frozen" }), o.inputs);
+    checked = { report, storage: relativeDifference(await logits(written), await logits(exact)) };
     await rm(wide);
-    result = {
-      report,
-      storage,
-      onnxFolder: onnxFolder === folder ? out : join(out, onnxFolder.slice(folder.length + 1)),
-      notes: departure === undefined ? [] : [departure],
-    };
+
+    const root = join(folder, onnxFolder);
+    await mkdir(join(root, "onnx"), { recursive: true });
+    const loading = await writeOnnx(written, join(root, "onnx"), o.largestOnnxFile);
+    await writeJson(join(root, "config.json"), {
+      ...(spec.onnxConfig ?? spec.config),
+      "transformers.js_config": loading,
+    });
+    if (spec.onnxConfig) await writeJson(join(root, "preprocessor_config.json"), preprocessor);
+    await copyLegal(model, folder);
   });
-  return result!;
+  return { ...checked!, onnxFolder: join(out, onnxFolder), notes: departure === undefined ? [] : [departure] };
+}
+
+/** The path without symbolic links, also of a folder that is not there yet. */
+async function realTarget(path: string): Promise<string> {
+  const whole = resolve(path);
+  return realpath(whole).catch(async () => {
+    const parent = dirname(whole);
+    return parent === whole ? whole : join(await realTarget(parent), basename(whole));
+  });
 }
 
 /** A file that is mapped must not change: a shortened one kills the process. */
-async function refuseOwnFolder(model: Model, out: string): Promise<void> {
-  const own = model.folder.path;
-  if (own === undefined) return;
-  const target = await realpath(out).catch(() => resolve(out));
-  if (target === own || target.startsWith(own + sep))
-    throw new GloraError(
-      "USAGE",
-      `${out}: the merged model cannot be written into the folder of its base. Choose another.`,
-      {
-        out,
-      },
-    );
+function refuseOwnFolder({ folder }: Model, target: string, out: string): void {
+  if (folder.path === undefined || !`${target}${sep}`.startsWith(`${folder.path}${sep}`)) return;
+  throw new GloraError(
+    "USAGE",
+    `${out}: the merged model cannot be written into the folder of its base, ${folder.path}. Choose another folder.`,
+    { out, base: folder.path },
+  );
 }
 
 /** The base's files with the merged tensors in place of its own; new tensors go into the last file. */
 async function writeWeights(
-  model: Model,
+  { checkpoint: { tensors, files, index } }: Model,
   merged: ReadonlyMap<string, TensorEntry>,
-  spec: ExportSpec,
+  { rename = (name) => name }: ExportSpec,
   folder: string,
-  dtype: FloatDtype | undefined,
+  dtype: StoredDtype | undefined,
 ): Promise<void> {
-  const { tensors, files, index } = model.checkpoint;
-  const rename = spec.rename ?? ((name: string) => name);
-  // A base head of another size is not written; its replacement is among the merged tensors.
-  const dropped = (name: string) => !merged.has(name) && isOldHead(model, name);
-  const perFile = new Map<string, TensorToWrite[]>(files.map((file) => [file, []]));
-  const base = [...tensors.values()];
-  const fileOf = (entry: TensorEntry) => files.find((file) => entry.source.name.endsWith(file)) ?? files[0]!;
-  const usual = mostCommonFloat(base);
-  for (const entry of base) {
-    if (dropped(entry.name)) continue;
-    const replaced = merged.get(entry.name);
-    perFile.get(fileOf(entry))!.push(written(rename(entry.name), replaced ?? entry, dtype ?? asFloat(entry.dtype)));
-  }
-  for (const entry of merged.values())
-    if (!tensors.has(entry.name)) perFile.get(files.at(-1)!)!.push(written(rename(entry.name), entry, dtype ?? usual));
-  const metadata = { format: "pt" };
-  for (const [file, list] of perFile) await writeSafetensors(join(folder, file), list, metadata);
+  const perFile = new Map(files.map((file): [string, TensorToWrite[]] => [file, []]));
+  const add = (file: string, entry: TensorEntry, stored: Dtype): void => {
+    const name = rename(entry.name);
+    if (name !== undefined) perFile.get(file)!.push(toWrite(name, entry, dtype && isFloat(stored) ? dtype : stored));
+  };
+  for (const entry of tensors.values())
+    add(basename(entry.source.name), merged.get(entry.name) ?? entry, entry.dtype);
+  const usual = mostCommonFloat([...tensors.values()]);
+  for (const entry of merged.values()) if (!tensors.has(entry.name)) add(files.at(-1)!, entry, usual);
+
+  for (const [file, list] of perFile) await writeSafetensors(join(folder, file), list, { format: "pt" });
   if (index === undefined) return;
-  const weightMap = Object.fromEntries([...perFile].flatMap(([file, list]) => list.map(({ name }) => [name, file])));
-  await writeJson(join(folder, index), { metadata: {}, weight_map: weightMap });
+  const written = [...perFile].flatMap(([file, list]) => list.map((tensor) => ({ file, ...tensor })));
+  await writeJson(join(folder, index), {
+    metadata: { total_size: written.reduce((sum, tensor) => sum + byteLength(tensor.dtype, tensor.shape), 0) },
+    weight_map: Object.fromEntries(written.map(({ name, file }) => [name, file])),
+  });
 }
 
-const isOldHead = (model: Model, name: string): boolean =>
-  model.head !== undefined && !model.head.pretrained && name.startsWith(`${model.head.name}.`);
+const isFloat = (dtype: Dtype): dtype is StoredDtype => dtype === "F32" || dtype === "F16" || dtype === "BF16";
 
-/** A tensor of the output: copied where its type stays, converted otherwise, when its turn comes. */
-function written(name: string, entry: TensorEntry, dtype: FloatDtype | undefined): TensorToWrite {
-  const { shape } = entry;
-  if (dtype === undefined || dtype === entry.dtype) return { name, shape, dtype: entry.dtype, data: entry };
-  return { name, shape, dtype, data: async () => fromFloat32(await readFloat32(entry), dtype) };
-}
-
-const asFloat = (dtype: Dtype): FloatDtype | undefined =>
-  dtype === "F32" || dtype === "F16" || dtype === "BF16" ? dtype : undefined;
-
-function mostCommonFloat(entries: readonly TensorEntry[]): FloatDtype {
-  const count = (dtype: FloatDtype) => entries.filter((entry) => entry.dtype === dtype).length;
+function mostCommonFloat(entries: readonly TensorEntry[]): StoredDtype {
+  const count = (dtype: StoredDtype) => entries.filter((entry) => entry.dtype === dtype).length;
   return (["F32", "F16", "BF16"] as const).reduce((a, b) => (count(b) > count(a) ? b : a));
 }
 
-/** The layout of transformers.js. Its default type in browsers is q8, so the config says that this one is fp32. */
-async function writeOnnx(
-  model: Model,
-  spec: ExportSpec,
-  folder: string,
-  preprocessor: Readonly<Record<string, unknown>>,
-): Promise<string> {
-  const own = spec.library !== "transformers";
-  const root = own ? join(folder, "transformers.js") : folder;
-  await mkdir(join(root, "onnx"), { recursive: true });
-  const graph = lowerFor("portable", adaptedGraph(model, { head: "frozen" }));
-  const embedded = new Map<TensorData, Uint8Array>();
-  for (const { data } of graph.initializers as readonly Value[])
-    if (data?.kind === "external") embedded.set(data, await data.source.read(data.offset, data.length));
-  await writeFileAtomic(join(root, "onnx", "model.onnx"), encodeModel(graph, { name: model.family, embedded }));
-  const config = own ? spec.onnxConfig : spec.config;
-  await writeJson(join(root, "config.json"), { ...config, "transformers.js_config": { dtype: "fp32" } });
-  if (own) await writeJson(join(root, "preprocessor_config.json"), preprocessor);
-  return root;
+/** A tensor of the output: copied where its type stays, converted otherwise, when its turn comes. */
+function toWrite(name: string, entry: TensorEntry, dtype: Dtype): TensorToWrite {
+  const { shape } = entry;
+  if (dtype === entry.dtype || !isFloat(dtype)) return { name, shape, dtype: entry.dtype, data: entry };
+  return {
+    name,
+    shape,
+    dtype,
+    data: async () => {
+      const values = await readFloat32(entry);
+      const at = values.findIndex((value) => Math.abs(value) >= OVERFLOW[dtype]);
+      if (at < 0) return fromFloat32(values, dtype);
+      throw new GloraError(
+        "MERGE",
+        `${name} holds ${values[at]} at element ${at}, which ${dtype} cannot hold. Store the merged model as F32.`,
+        { tensor: name, dtype },
+      );
+    },
+  };
+}
+
+/** The smallest numbers that a type rounds to infinity. */
+const OVERFLOW: Readonly<Record<StoredDtype, number>> = {
+  F32: Number.POSITIVE_INFINITY,
+  F16: 65520,
+  BF16: (2 - 2 ** -8) * 2 ** 127,
+};
+
+async function copyLegal({ folder }: Model, target: string): Promise<void> {
+  for (const file of (await folder.list()).filter((name) => LEGAL.test(name))) {
+    const source = (await folder.open(file))!;
+    await writeFileAtomic(join(target, file), await source.read(0, source.size));
+  }
 }
 
 const writeJson = (path: string, json: unknown): Promise<void> =>

@@ -8,21 +8,22 @@ import { splitProducts } from "../passes/split-products.js";
 import { adaptedGraph } from "./adapted-graph.js";
 import { type AdaptedModel, trainableFeeds } from "./adapted-model.js";
 import { mergeLinear } from "./merge.js";
-import { type LayerShape, NO_CHANGE, SUPPORTS } from "./structure.js";
+import { type Genome, type LayerShape, NO_CHANGE, SUPPORTS } from "./structure.js";
 
-/** A weight of the merged model, in float32. */
+/** A weight of the merged model. */
 export interface MergedTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly values: Float32Array;
+  /** In float32, computed when it is asked for. */
+  values(): Promise<Float32Array>;
 }
 
 /** Whether any layer of the adapter needs a bias that the base has not. */
-export const addsBiases = (adapted: AdaptedModel): boolean =>
-  adapted.space.layers.some((layer) => !layer.bias && hasPrompt(adapted, layer));
+export const addsBiases = ({ space, genome }: AdaptedModel): boolean =>
+  space.layers.some((layer) => !layer.bias && hasPrompt(genome, layer));
 
-const hasPrompt = (adapted: AdaptedModel, layer: LayerShape): boolean => {
-  const { C, E } = adapted.genome?.get(layer.name) ?? NO_CHANGE;
+const hasPrompt = (genome: Genome | undefined, { name }: LayerShape): boolean => {
+  const { C, E } = genome?.get(name) ?? NO_CHANGE;
   return C !== "none" || E !== "none";
 };
 
@@ -30,12 +31,13 @@ const hasPrompt = (adapted: AdaptedModel, layer: LayerShape): boolean => {
  * The weights that differ from the base, layer by layer: W' and b' of adapted layers, zeros for biases that the config's
  * flag adds beside them, and the head.
  *
- * @throws {GloraError} MERGE if a value is not finite, or a layer needs a bias that the config cannot say
+ * @throws {GloraError} MERGE if a layer needs a bias that the config cannot say; `values` throws it for a merged value that
+ *   is not finite
  */
-export async function* mergedTensors(adapted: AdaptedModel): AsyncGenerator<MergedTensor> {
+export function mergedTensors(adapted: AdaptedModel): MergedTensor[] {
   const { model, genome, parameters, table, headOffset, space } = adapted;
   if (!genome) throw new GloraError("MERGE", "A supernet has no one structure to merge: search one first.");
-  const refused = space.layers.filter((layer) => !layer.bias && !layer.addableBias && hasPrompt(adapted, layer));
+  const refused = space.layers.filter((layer) => !layer.bias && !layer.addableBias && hasPrompt(genome, layer));
   if (refused.length > 0)
     throw new GloraError(
       "MERGE",
@@ -43,33 +45,51 @@ export async function* mergedTensors(adapted: AdaptedModel): AsyncGenerator<Merg
         `${refused.map((layer) => layer.name).join(", ")}. Train without C and E on them, or run the adapter unmerged.`,
       { layers: refused.map((layer) => layer.name) },
     );
+
   const biases = addsBiases(adapted);
-  for (const layer of model.layers) {
-    const structure = genome.get(layer.name) ?? NO_CHANGE;
-    const added = biases && !layer.bias && layer.addableBias;
-    if (SUPPORTS.every((support) => structure[support] === "none")) {
-      if (added) yield zeroBias(layer);
-      continue;
-    }
+  // A layer's weight and bias come from one computation, and are asked for one after the other.
+  const mergeLayer = keepLast(async (layer: LayerShape) => {
     const W = await readWeight(model.weights.get(`${layer.name}.weight`)!);
-    const stored = model.weights.get(`${layer.name}.bias`);
-    const frozen = stored ? { W, b: await readWeight(stored) } : { W };
-    const merged = mergeLinear(layer, frozen, structure, parameters, table);
-    yield { name: `${layer.name}.weight`, shape: [layer.out, layer.in], values: merged.W };
-    if (merged.b) yield { name: `${layer.name}.bias`, shape: [layer.out], values: merged.b };
-    else if (added) yield zeroBias(layer);
-  }
-  const { name, in: width, out } = model.head!;
-  const bias = headOffset + out * width;
-  yield { name: `${name}.weight`, shape: [out, width], values: parameters.slice(headOffset, bias) };
-  yield { name: `${name}.bias`, shape: [out], values: parameters.slice(bias) };
+    const b = model.weights.get(`${layer.name}.bias`);
+    const frozen = b ? { W, b: await readWeight(b) } : { W };
+    return mergeLinear(layer, frozen, genome.get(layer.name)!, parameters, table);
+  });
+  const tensors = model.layers.flatMap((layer): MergedTensor[] => {
+    const { name, in: width, out } = layer;
+    const added = biases && !layer.bias && layer.addableBias;
+    const structure = genome.get(name) ?? NO_CHANGE;
+    const unchanged = SUPPORTS.every((support) => structure[support] === "none");
+    const weight: MergedTensor = {
+      name: `${name}.weight`,
+      shape: [out, width],
+      values: async () => (await mergeLayer(layer)).W,
+    };
+    const bias: MergedTensor = {
+      name: `${name}.bias`,
+      shape: [out],
+      values: async () => (unchanged ? undefined : (await mergeLayer(layer)).b) ?? new Float32Array(out),
+    };
+    if (unchanged) return added ? [bias] : [];
+    return layer.bias || added ? [weight, bias] : [weight];
+  });
+  if (!model.head) return tensors;
+  const { name, in: width, out } = model.head;
+  const end = headOffset + out * width;
+  return [
+    ...tensors,
+    { name: `${name}.weight`, shape: [out, width], values: async () => parameters.slice(headOffset, end) },
+    { name: `${name}.bias`, shape: [out], values: async () => parameters.slice(end) },
+  ];
 }
 
-const zeroBias = ({ name, out }: LayerShape): MergedTensor => ({
-  name: `${name}.bias`,
-  shape: [out],
-  values: new Float32Array(out),
-});
+/** The function, with the result of its last call kept. */
+function keepLast<A, R>(f: (argument: A) => R): (argument: A) => R {
+  let last: { readonly argument: A; readonly result: R } | undefined;
+  return (argument) => {
+    if (last?.argument !== argument) last = { argument, result: f(argument) };
+    return last.result;
+  };
+}
 
 /** The plain model: the base's graph with other weights. */
 export const withWeights = (model: Model, changed: ReadonlyMap<string, Weight>): Model => ({
@@ -96,7 +116,7 @@ const LAYER_LIMIT = 1e-5;
 /**
  * Runs base, adapted and merged model on real inputs and compares them in float32.
  *
- * @param merged  what {@link mergedTensors} gave, not yet rounded to another type
+ * @param merged  what {@link mergedTensors} gives, not yet rounded to another type
  * @throws {GloraError} MERGE if a layer differs by more than 1e-5 of its largest output, or the logits by more than
  *   max(1e-4, 30 × what summing the base's own products in another order changes)
  */
@@ -123,7 +143,7 @@ export async function checkMerge(
     },
   });
   const outputs = await runOnce(model, graph, { ...inputs, ...trainableFeeds(adapted) });
-  const adaptedLogits = outputs["logits"]!.data as Float32Array;
+  const adaptedLogits = resultOf(outputs);
   const mergedLogits = await logitsOf(plain, adaptedGraph(plain, { head: "frozen" }), inputs);
   const rounding = await baseRounding(model, inputs);
 
@@ -165,9 +185,12 @@ export async function logitsOf(
   graph: Graph,
   inputs: Readonly<Record<string, Tensor>>,
 ): Promise<Float32Array> {
-  const outputs = await runOnce(model, graph, inputs);
-  return (outputs["logits"] ?? outputs["features"])!.data as Float32Array;
+  return resultOf(await runOnce(model, graph, inputs));
 }
+
+/** The logits, or the features of a model without a head. */
+const resultOf = (outputs: Readonly<Record<string, Tensor>>): Float32Array =>
+  (outputs["logits"] ?? outputs["features"])!.data as Float32Array;
 
 async function runOnce(model: Model, graph: Graph, feeds: Readonly<Record<string, Tensor>>) {
   const session = await model.runtime.open(graph, { name: "merge check" });

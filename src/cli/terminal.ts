@@ -21,7 +21,14 @@ export type Paint = (style: Style, text: string) => string;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const CODES = { bold: [1, 22], dim: [2, 22], green: [32, 39], yellow: [33, 39], blue: [34, 39], cyan: [36, 39] } as const;
+const CODES = {
+  bold: [1, 22],
+  dim: [2, 22],
+  green: [32, 39],
+  yellow: [33, 39],
+  blue: [34, 39],
+  cyan: [36, 39],
+} as const;
 
 /** @see https://no-color.org for NO_COLOR: any text in it, and there are no colours */
 export function terminalOf(stream: OutputStream, env: Environment): Terminal {

@@ -1,4 +1,4 @@
-/** Values of options, read from what was typed. Each reader throws a plain Error's worth of text; options.ts names the option. */
+/** Values of options, read from what was typed. A reader says what it expected; the option adds its own name. */
 import { GloraError } from "../base/errors.js";
 
 const refuse = (expected: string, text: string): never => {
@@ -93,6 +93,6 @@ export const pairsOf =
 
 /** One of these names. */
 export const oneOf =
-  <T extends string>(names: readonly T[]) =>
+  <const T extends string>(names: readonly T[]) =>
   (text: string): T =>
     names.find((name) => name === text) ?? refuse(`one of ${names.join(", ")} is expected`, text);

@@ -36,7 +36,7 @@ import {
 const OPSETS = { from: 18n, to: 21n };
 
 /** Gives the file that an initializer's `location` names. */
-export type ExternalFiles = (location: string) => WeightSource;
+type ExternalFiles = (location: string) => WeightSource;
 
 /**
  * The graph of an ONNX model. Types are inferred by the operators' own rules; `Constant` nodes become initializers.

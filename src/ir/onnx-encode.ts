@@ -30,7 +30,7 @@ import {
 const OPSET = 21n;
 const IR_VERSION = 10n;
 
-export interface EncodeOptions {
+interface EncodeOptions {
   /** Name of the graph in the file. */
   name?: string;
   /** Where the reader of the file finds an external initializer; offset and length are written as they are. */

@@ -69,17 +69,23 @@ export interface Model {
   withHead(labels: readonly string[]): Model;
   /** The same model for inputs of the size of these; position embeddings are resampled where it differs. */
   fitInputs(inputs: Readonly<Record<string, Tensor>>): Promise<Model>;
-  /** What a folder of this model says when it is written with these labels, and with biases where the base had none. */
-  exportSpec(o: { labels: readonly string[] | undefined; addedBiases: boolean }): ExportSpec;
+  /** What a folder of this model says when it is written with its present head and labels. */
+  exportSpec(o: ExportOptions): ExportSpec;
+}
+
+export interface ExportOptions {
+  /** Biases are written where the base had none, as far as the config has a flag for them. */
+  readonly addedBiases: boolean;
+  /** All weights are written in this type; each in its own unless said. */
+  readonly dtype?: "F32" | "F16" | "BF16";
 }
 
 export interface ExportSpec {
-  readonly library: string;
   readonly config: Readonly<Record<string, unknown>>;
-  /** The name under which a weight is written, where it is not its own. */
-  readonly rename?: (name: string) => string;
-  /** config.json beside the ONNX file that transformers.js loads. */
-  readonly onnxConfig: Readonly<Record<string, unknown>>;
+  /** The name under which a tensor of the base is written, or undefined to leave it out; its own unless said. */
+  readonly rename?: (name: string) => string | undefined;
+  /** config.json for transformers.js, where it cannot be the folder's own: a sub-folder then holds the ONNX file. */
+  readonly onnxConfig?: Readonly<Record<string, unknown>>;
 }
 
 /** Logits of the features: the head applied behind the seam. */

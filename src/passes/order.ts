@@ -5,8 +5,8 @@
  *
  *     forward | what the backward pass computes from the forward pass alone | the chain of gradients | the leaves
  *
- * where the leaves (all that only one piece of the packed gradient needs) stand in reverse of the order in which they
- * can run: the last layer's gradient, which is ready first, is then pulled first.
+ * where the leaves (all that only one gradient needs) stand in reverse of the order in which they can run: the last
+ * layer's gradient, which is ready first, is then pulled first.
  */
 import { dependenciesOf, Graph, type Node, type Value } from "../ir/graph.js";
 
@@ -16,73 +16,84 @@ export const gradientSeed = "gradient_seed";
 export function orderNodes(graph: Graph): Graph {
   const seed = graph.initializers.find((v) => v.name === gradientSeed);
   if (!seed) return graph;
+  const flow = flowOf(graph, seed);
+  const leaves = leavesOf(graph, flow);
 
-  const dependent = new Set<Value>([seed]);
-  for (const node of graph.nodes)
-    if (dependenciesOf(node).some((v) => v && dependent.has(v))) for (const y of node.outputs) dependent.add(y);
-  const isChain = (node: Node): boolean => node.outputs.some((y) => dependent.has(y));
+  // A leaf is ready when the last of what it reads is.
+  const position = new Map(graph.nodes.map((node, i) => [node, i]));
+  const ready = ([, members]: [Node, Node[]]): number => {
+    const own = new Set(members);
+    const operands = members.flatMap((node) => flow.operands.get(node)!).filter((node) => !own.has(node));
+    return operands.reduce((last, node) => Math.max(last, position.get(node)!), -1);
+  };
+  const leafNodes = [...leaves]
+    .map((leaf) => ({ members: leaf[1], ready: ready(leaf) }))
+    .sort((a, b) => b.ready - a.ready)
+    .flatMap(({ members }) => members);
 
-  const leaves = leavesOf(graph, isChain);
-  const position = new Map<Value, number>();
-  graph.nodes.forEach((node, i) => {
-    for (const y of node.outputs) position.set(y, i);
-  });
-  // A leaf is ready when the last of what it reads from the chain is.
-  const ready = new Map<Node, number>();
-  for (const [root, members] of leaves) {
-    const inside = new Set(members.flatMap((m) => m.outputs));
-    const reads = members.flatMap((m) => dependenciesOf(m).filter((v) => v && !inside.has(v)));
-    ready.set(root, Math.max(...reads.map((v) => position.get(v!) ?? -1)));
-  }
-  const roots = [...leaves.keys()].sort((a, b) => ready.get(b)! - ready.get(a)!);
-  const leafNodes = roots.flatMap((root) => leaves.get(root)!);
   const isLeaf = new Set(leafNodes);
-  const isLast = (node: Node): boolean =>
-    node.op === "Concat" && graph.outputs.some((o) => o.value === node.outputs[0]);
-
+  const rest = graph.nodes.filter((node) => !isLeaf.has(node));
   const copy = new Graph();
   copy.inputs.push(...graph.inputs);
   copy.initializers.push(...graph.initializers);
   copy.outputs.push(...graph.outputs);
-  const rest = graph.nodes.filter((node) => !isLeaf.has(node));
   copy.nodes.push(
-    ...rest.filter((node) => !isChain(node)),
-    ...rest.filter((node) => isChain(node) && !isLast(node)),
+    ...rest.filter((node) => !flow.chain.has(node)),
+    ...rest.filter((node) => flow.chain.has(node) && !flow.packs.has(node)),
     ...leafNodes,
-    ...rest.filter((node) => isChain(node) && isLast(node)),
+    ...rest.filter((node) => flow.packs.has(node)),
   );
   return copy;
 }
 
-/** For each operand of an output that is a Concat of gradients: the chain's nodes that nothing else needs. */
-function leavesOf(graph: Graph, isChain: (node: Node) => boolean): Map<Node, Node[]> {
+interface Flow {
+  /** The nodes that compute what a node reads. */
+  readonly operands: ReadonlyMap<Node, readonly Node[]>;
+  /** The nodes that depend on the seed. */
+  readonly chain: ReadonlySet<Node>;
+  /** Nodes whose output is a gradient of the graph's interface. */
+  readonly gradients: ReadonlySet<Node>;
+  /** Those of them that only put gradients together. */
+  readonly packs: ReadonlySet<Node>;
+}
+
+function flowOf(graph: Graph, seed: Value): Flow {
   const producer = new Map<Value, Node>();
-  for (const node of graph.nodes) for (const y of node.outputs) producer.set(y, node);
-  // Owner of a node: the one piece that needs it, or "shared".
-  const owner = new Map<Node, Node | "shared">();
-  const claim = (node: Node | undefined, by: Node | "shared"): void => {
-    if (node) owner.set(node, owner.has(node) && owner.get(node) !== by ? "shared" : by);
-  };
-  for (const { value } of graph.outputs) {
-    const node = producer.get(value);
-    if (node?.op === "Concat" && isChain(node)) {
-      claim(node, "shared");
-      for (const piece of node.inputs) {
-        const root = producer.get(piece!);
-        if (root) claim(root, root);
-      }
-    } else claim(node, "shared");
+  const operands = new Map<Node, readonly Node[]>();
+  const chain = new Set<Node>();
+  for (const node of graph.nodes) {
+    const reads = dependenciesOf(node);
+    const from = reads.map((v) => v && producer.get(v)).filter((n) => n !== undefined);
+    operands.set(node, from);
+    if (reads.includes(seed) || from.some((n) => chain.has(n))) chain.add(node);
+    for (const y of node.outputs) producer.set(y, node);
   }
-  const packs = new Set(graph.outputs.map((o) => producer.get(o.value)));
+  const outputs = graph.outputs.map(({ value }) => producer.get(value));
+  const gradients = new Set(outputs.filter((node) => node !== undefined && chain.has(node)) as Node[]);
+  return { operands, chain, gradients, packs: new Set([...gradients].filter((node) => node.op === "Concat")) };
+}
+
+/** For each gradient that is an output, alone or packed with others by a Concat: the chain's nodes that only it needs. */
+function leavesOf(graph: Graph, { operands, chain, gradients, packs }: Flow): Map<Node, Node[]> {
+  // The one gradient that needs a node, or "shared".
+  const owner = new Map<Node, Node | "shared">();
+  const claim = (node: Node, by: Node | "shared"): void => {
+    owner.set(node, owner.has(node) && owner.get(node) !== by ? "shared" : by);
+  };
   for (const node of [...graph.nodes].reverse()) {
-    const by = owner.get(node);
-    if (by === undefined || (packs.has(node) && node.op === "Concat" && isChain(node))) continue;
-    for (const v of dependenciesOf(node)) claim(v && producer.get(v), by);
+    if (packs.has(node)) for (const piece of operands.get(node)!) claim(piece, piece);
+    else {
+      if (gradients.has(node)) claim(node, node);
+      for (const operand of operands.get(node)!) claim(operand, owner.get(node) ?? "shared");
+    }
   }
   const leaves = new Map<Node, Node[]>();
   for (const node of graph.nodes) {
     const by = owner.get(node);
-    if (by && by !== "shared" && isChain(node)) leaves.set(by, [...(leaves.get(by) ?? []), node]);
+    if (by === undefined || by === "shared" || !chain.has(node)) continue;
+    const members = leaves.get(by);
+    if (members) members.push(node);
+    else leaves.set(by, [node]);
   }
   return leaves;
 }

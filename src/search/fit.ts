@@ -4,7 +4,10 @@
  */
 import { adaptedGraph } from "../adapters/adapted-graph.js";
 import { type AdaptedModel, fixedModel, inheritedModel, supernet, trainableFeeds } from "../adapters/adapted-model.js";
+import type { AdapterFile } from "../adapters/adapter-file.js";
+import { attachAdapter } from "../adapters/attach.js";
 import { assertFeasible, type Budget, count } from "../adapters/budget.js";
+import { embed } from "../adapters/parameters.js";
 import { type PresetName, type PresetOptions, presetSpace } from "../adapters/presets.js";
 import { onlyGenome, type Space } from "../adapters/space.js";
 import { type Genome, genomeToJson } from "../adapters/structure.js";
@@ -15,17 +18,19 @@ import { evaluate } from "../evaluation/evaluate.js";
 import type { Metrics } from "../evaluation/metrics.js";
 import { headWeights, type Model } from "../models/model.js";
 import { decodeTrainState, encodeTrainState } from "../training/checkpoint.js";
+import { cacheFeatures } from "../training/features.js";
 import type { TrainOptions } from "../training/options.js";
-import { type Progress, trackProgress } from "../training/progress.js";
+import { formatDuration, type Progress, trackProgress } from "../training/progress.js";
 import { memoryStore, type RunStore, readStored } from "../training/store.js";
-import { stepsOf, type TrainResult, train } from "../training/train.js";
+import { checkSplits, stepsOf, type TrainResult, train } from "../training/train.js";
 import type { Candidate } from "./candidate.js";
 import { evolve } from "./evolution.js";
 import { gloraGenes } from "./genes.js";
 import { decodeHistory, encodeCandidate } from "./history.js";
 import { measureTimes } from "./measure.js";
-import { type Plan, planDefault, planPaper, type SearchPlan } from "./plan.js";
-import { defaultTraining } from "./recipe.js";
+import { candidatesOf, type Plan, planDefault, planPaper, type SearchPlan } from "./plan.js";
+import { type Recipe, trainingOf } from "./recipe.js";
+import { claimRun, configOf, type Json } from "./run-config.js";
 
 export interface FitOptions extends PresetOptions {
   /** Most adapter parameters of the result, or an interval; the head is not counted. Default: what the space reaches. */
@@ -33,25 +38,36 @@ export interface FitOptions extends PresetOptions {
   /** Method: `glora` searches, the others leave one structure. Default: glora. */
   readonly preset?: PresetName;
   /** `paper`: the published settings. Default: planned from measured times to end within `maxSeconds`. */
-  readonly recipe?: "default" | "paper";
+  readonly recipe?: Recipe;
   /** Seconds in which a planned fit is to end. Default: 3600. */
   readonly maxSeconds?: number;
   /** Settings that replace the recipe's. */
   readonly train?: Partial<TrainOptions>;
   readonly search?: Partial<SearchPlan>;
-  /** Settings of the winner's further training; false leaves it out. */
-  readonly further?: Partial<TrainOptions> | false;
+  /** Settings of the winner's further training; false leaves it out. Its inputs change as those of `train` do. */
+  readonly further?: Partial<Omit<TrainOptions, "augment">> | false;
+  /** A stored plan to take as it is, in place of recipe, time and settings. */
+  readonly plan?: Plan;
   /** All chance comes from it. Default: 0. */
   readonly seed?: number;
-  /** An adapted model whose supports and head training starts from. */
-  readonly warmStart?: (adapted: AdaptedModel) => void;
+  /** Warm start: supports that training starts from, and the head where its labels are the data's. */
+  readonly adapter?: AdapterFile;
+  /** The file that stood in for the model's config.json: remembered for those who open the model again. */
+  readonly modelConfig?: string;
+
+  /** Stop before the search, or before further training: a later call with the same store goes on. Default: never. */
+  readonly stopAfter?: "train" | "search";
   /** Where the run keeps what must survive an interruption. Default: memory. */
   readonly store?: RunStore;
+  /** Seconds of training between checkpoints, beside those of every validation. Default: 30. */
+  readonly checkpointSeconds?: number;
+  /** Versions and places, to be kept with the run's config. */
+  readonly origin?: { readonly [key: string]: Json };
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: FitEvent) => void;
 }
 
-export type Phase = "data" | "measure" | "train" | "search" | "further" | "test";
+export type Phase = "data" | "features" | "measure" | "train" | "search" | "further" | "test";
 
 export type FitEvent =
   | { readonly type: "plan"; readonly plan: Plan; readonly space: Space; readonly budget: Budget }
@@ -73,22 +89,28 @@ export type FitEvent =
   | { readonly type: "note"; readonly text: string };
 
 export interface FitResult {
-  /** The fixed model that was chosen, with its trained numbers. */
+  /** The chosen structure with its trained numbers; the supernet where the fit stopped after training it. */
   readonly adapted: AdaptedModel;
-  readonly genome: Genome;
-  /** Adapter parameters; the head is not counted. */
-  readonly parameters: number;
+  /** Its structure; undefined for a supernet. */
+  readonly genome: Genome | undefined;
+  /** Adapter parameters; the head is not counted. Undefined for a supernet. */
+  readonly parameters: number | undefined;
   readonly plan: Plan;
+  /** Scores of the result; undefined where there are no examples, and where the fit stopped before its end. */
   readonly validation: Metrics | undefined;
   readonly test: Metrics | undefined;
-  readonly search?: {
-    readonly best: Candidate<Genome>;
-    readonly front: readonly Candidate<Genome>[];
-    readonly evaluated: number;
-    readonly note?: string;
-  };
+  readonly search?: SearchSummary;
   /** Seconds by phase, of this call alone. */
   readonly seconds: Readonly<Partial<Record<Phase, number>>>;
+}
+
+export interface SearchSummary {
+  readonly best: Candidate<Genome>;
+  /** Parameters against fitness. */
+  readonly front: readonly Candidate<Genome>[];
+  readonly evaluated: number;
+  /** Why the search ended early, where it did. */
+  readonly note?: string;
 }
 
 /** The model with the head that the data needs: its own where the label names are the same, a new one otherwise. */
@@ -98,99 +120,117 @@ export function headFor(model: Model, labels: readonly string[]): Model {
 }
 
 /**
- * @throws {GloraError} BUDGET before anything runs, if no structure meets the budget; ABORTED after saving, on `signal`
+ * @throws {GloraError} BUDGET or DATA before anything runs; CONFIG if the store holds a run of other settings, or training
+ *   diverges; ABORTED after saving, on `signal`
  */
 export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promise<FitResult> {
-  const { seed = 0, preset = "glora", store = memoryStore(), signal } = o;
-  const model = headFor(base, data.labels);
-  const space = presetSpace(preset, model.layers, o);
+  const { seed = 0, preset = "glora", recipe = "default", store = memoryStore(), signal } = o;
+  const { seconds, timed, progress } = stopwatch(o);
+  const full = headFor(base, data.labels);
+  const space = presetSpace(preset, full.layers, o);
+  const only = onlyGenome(space);
   const budget = budgetOf(space, o.budget);
-  const seconds: Partial<Record<Phase, number>> = {};
-  const timed = async <T>(phase: Phase, body: () => Promise<T>): Promise<T> => {
-    const start = performance.now();
-    try {
-      return await body();
-    } finally {
-      seconds[phase] = (seconds[phase] ?? 0) + (performance.now() - start) / 1000;
-    }
-  };
-  const progress = (phase: Phase, unit: string, total: number, done = 0) => {
-    const tracker = trackProgress(total, () => performance.now() / 1000, done);
-    return (detail: string, items = 1) =>
-      o.onEvent?.({ type: "progress", phase, unit, progress: tracker.advance(items), detail });
-  };
+  if (data.labels.length < 2)
+    throw new GloraError("DATA", `${data.name} has ${data.labels.length} classes; at least two are needed.`);
+  await claimRun(store, configOf(base, data, { ...o, seed }), data);
 
-  const splits = await timed("data", async () => {
-    let read = 0;
-    let report: ReturnType<typeof progress> | undefined;
-    return data.prepare(model.input, o.train?.augment, {
+  const raw = await timed("data", async () => {
+    let report: Report | undefined;
+    return data.prepare(full.input, o.plan ? o.plan.train.augment : o.train?.augment, {
       ...(signal && { signal }),
       onProgress: (done, total) => {
         report ??= progress("data", "example", total);
-        report("", done - read);
-        read = done;
+        report("", done);
       },
     });
   });
-  if (splits.train.size === 0) throw new GloraError("DATA", `${data.name} has no training examples.`);
+  checkSplits(raw, data.labels.length);
+  if (!only && raw.validation.size === 0)
+    throw new GloraError(
+      "DATA",
+      `${data.name} has no validation examples, by which a search could choose: split some off.`,
+    );
 
-  const only = onlyGenome(space);
-  const initial = async (adapted: AdaptedModel): Promise<AdaptedModel> => {
-    const own = await headWeights(model);
-    if (own) adapted.parameters.set(own, adapted.headOffset);
-    o.warmStart?.(adapted);
-    return adapted;
-  };
+  const known = o.plan ?? (await storedPlan(store));
+  const settings = known?.train ?? { ...trainingOf(recipe, seed), ...o.train, seed };
+  // A head on a frozen trunk that gives the same features every time: the trunk runs once.
+  const headOnly = space.layers.length === 0 && !settings.augment && !settings.dropPath;
+  const { model, splits } = headOnly
+    ? await timed("features", () => {
+        const report = progress("features", "example", raw.train.size + raw.validation.size + raw.test.size);
+        return cacheFeatures(full, raw, { signal, onProgress: (done) => report("", done) });
+      })
+    : { model: full, splits: raw };
+
   const fresh = rngStream(seed, "initial values");
-  const net = await initial(only ? fixedModel(model, space, only, fresh) : supernet(model, space, fresh));
-  const plan = await timed("measure", () => resolvePlan(net, splits, o, store));
+  const net = only ? fixedModel(model, space, only, fresh) : supernet(model, space, fresh);
+  await setInitialValues(net, full, o.adapter);
+  const plan = known ?? (await timed("measure", () => makePlan(net, splits, settings, o)));
+  await store.write("plan.json", `${JSON.stringify(plan, null, 2)}\n`);
   o.onEvent?.({ type: "plan", plan, space, budget });
+  const limit = o.maxSeconds ?? 3600;
+  if (!known && plan.seconds > limit)
+    note(
+      o,
+      `This is expected to take ${formatDuration(plan.seconds)}, more than the ${formatDuration(limit)} asked for: ` +
+        "nothing more can be left out. Allow more time, or take fewer examples or a smaller model.",
+    );
 
-  const run = { store, signal, o, progress };
+  const run: RunContext = { store, o, progress };
   const trained = await timed("train", () => trainPhase("train", net, splits, plan.train, run));
-  let adapted = net;
-  let search: FitResult["search"];
-  if (only) {
-    // One structure: the best validated state is the result.
-    if (trained.best) net.parameters.set(trained.best.parameters);
-  } else {
-    const searched = await timed("search", () => searchPhase(net, splits, budget, plan.search!, run));
-    const { best, front, history, note } = searched;
-    search = { best, front, evaluated: history.length, ...(note !== undefined && { note }) };
-    adapted = inheritedModel(net, best.genome, rngStream(seed, "inherited values"));
-    if (plan.further) {
-      const further = await timed("further", () => trainPhase("further", adapted, splits, plan.further!, run));
-      if (further.best) adapted.parameters.set(further.best.parameters);
-    }
-  }
+  // A supernet goes on from its last state, as the published runs do, unless validation stopped it for getting worse.
+  if (trained.best && (only || trained.stoppedEarly)) net.parameters.set(trained.best.parameters);
+  const unfinished = { plan, seconds, validation: undefined, test: undefined };
+  if (!only && o.stopAfter === "train")
+    return { ...unfinished, adapted: net, genome: undefined, parameters: undefined };
+
+  const found = only
+    ? { adapted: net }
+    : await timed("search", async () => {
+        const { best, front, history, note } = await searchPhase(net, splits, budget, plan.search!, run);
+        const search: SearchSummary = { best, front, evaluated: history.length, ...(note !== undefined && { note }) };
+        return { adapted: inheritedModel(net, best.genome, rngStream(seed, "inherited values")), search };
+      });
+  const { adapted } = found;
   const genome = adapted.genome!;
-  const scores = await timed("test", () => scoreSplits(adapted, splits, progress, signal));
   const parameters = count(genome, space.layers, space.a);
-  const result: FitResult = { adapted, genome, parameters, plan, ...scores, ...(search && { search }), seconds };
+  const chosen = { ...found, adapted: { ...adapted, model: full }, genome, parameters };
+  if (!only && o.stopAfter === "search") return { ...unfinished, ...chosen };
+
+  if (!only && plan.further) {
+    const further = await timed("further", () => trainPhase("further", adapted, splits, plan.further!, run));
+    if (further.best) adapted.parameters.set(further.best.parameters);
+  }
+  const scores = await timed("test", () => scoreSplits(adapted, splits, run));
+  const result: FitResult = { ...chosen, plan, ...scores, seconds };
   await store.write("result.json", `${JSON.stringify(resultToJson(result), null, 2)}\n`);
   return result;
 }
 
 /** What a result says of itself, without the trained numbers. */
-export const resultToJson = ({ genome, parameters, validation, test, search, adapted }: FitResult) => ({
-  layers: genomeToJson(genome),
+const resultToJson = ({ genome, parameters, validation, test, search, adapted }: FitResult) => ({
+  layers: genomeToJson(genome!),
   a: adapted.space.a,
   parameters,
   headParameters: adapted.parameters.length - adapted.headOffset,
   ...(search && {
-    searchedValidation: { accuracy: search.best.accuracy, loss: search.best.loss },
-    candidates: search.evaluated,
-  }),
-  ...(search && {
-    front: search.front.map(({ parameters: p, accuracy, loss, index }) => ({
-      parameters: p,
-      accuracy,
-      loss,
-      candidate: index,
-    })),
+    search: {
+      candidates: search.evaluated,
+      ...(search.note !== undefined && { note: search.note }),
+      best: summary(search.best),
+      front: search.front.map(summary),
+    },
   }),
   validation,
   test,
+});
+
+const summary = ({ index, parameters, accuracy, loss, rescored }: Candidate<Genome>) => ({
+  candidate: index,
+  parameters,
+  accuracy,
+  loss,
+  ...(rescored && { rescored }),
 });
 
 function budgetOf(space: Space, budget: FitOptions["budget"]): Budget {
@@ -199,17 +239,66 @@ function budgetOf(space: Space, budget: FitOptions["budget"]): Budget {
   return assertFeasible(space, asked);
 }
 
+const note = (o: FitOptions, text: string): void => o.onEvent?.({ type: "note", text });
+
+/** Reports how many items of a phase are done. */
+type Report = (detail: string, done: number) => void;
+
+/** Times phases, and reports how far they are. */
+function stopwatch({ onEvent }: FitOptions) {
+  const seconds: Partial<Record<Phase, number>> = {};
+  const clock = () => performance.now() / 1000;
+  return {
+    seconds,
+    async timed<T>(phase: Phase, body: () => Promise<T>): Promise<T> {
+      const start = clock();
+      try {
+        return await body();
+      } finally {
+        seconds[phase] = clock() - start;
+      }
+    },
+    /** @param before  items that an earlier call did */
+    progress(phase: Phase, unit: string, total: number, before = 0): Report {
+      const tracker = trackProgress(total, clock, before);
+      let last = before;
+      return (detail, done) => {
+        onEvent?.({ type: "progress", phase, unit, progress: tracker.advance(done - last), detail });
+        last = done;
+      };
+    },
+  };
+}
+
 interface RunContext {
   readonly store: RunStore;
-  readonly signal: AbortSignal | undefined;
   readonly o: FitOptions;
-  readonly progress: (
-    phase: Phase,
-    unit: string,
-    total: number,
-    done?: number,
-  ) => (detail: string, items?: number) => void;
+  readonly progress: (phase: Phase, unit: string, total: number, before?: number) => Report;
 }
+
+/**
+ * What training starts from: no change and the pretrained head, if it is kept; then what an adapter brings.
+ *
+ * @throws {GloraError} ADAPTER if the adapter fits neither the model nor the space
+ */
+async function setInitialValues(net: AdaptedModel, model: Model, adapter: AdapterFile | undefined): Promise<void> {
+  const own = await headWeights(model);
+  if (own) net.parameters.set(own, net.headOffset);
+  if (!adapter) return;
+  const from = await attachAdapter(model, adapter);
+  if (from.space.a !== net.space.a && from.table.size > 0)
+    throw new GloraError(
+      "ADAPTER",
+      `The adapter ${adapter.name} has A in ${from.space.a} form, the space in ${net.space.a} form: choose the same.`,
+      { adapter: adapter.name, expected: net.space.a, actual: from.space.a },
+    );
+  embed(from.parameters, from.table, net.parameters, net.table);
+  if (String(from.model.labels) === String(model.labels))
+    net.parameters.set(from.parameters.subarray(from.headOffset), net.headOffset);
+}
+
+/** Seconds between checkpoints: what a killed process loses at most. */
+const CHECKPOINT_SECONDS = 30;
 
 /** Trains with a checkpoint `<phase>.safetensors`, from which an interrupted phase goes on. */
 async function trainPhase(
@@ -217,32 +306,39 @@ async function trainPhase(
   adapted: AdaptedModel,
   splits: Record<SplitName, Split>,
   options: TrainOptions,
-  { store, signal, o, progress }: RunContext,
+  { store, o, progress }: RunContext,
 ): Promise<TrainResult> {
   const file = `${phase}.safetensors`;
   const saved = await store.read(file);
   const resume = saved && (await decodeTrainState(saved, file));
-  await trimLog(store, phase, resume?.step ?? 0);
   const { total } = stepsOf(splits.train.size, options);
-  const report = progress(phase, "step", total, resume?.step ?? 0);
-  let accuracy: number | undefined = resume?.best?.accuracy;
+  const before = resume?.step ?? 0;
+  await trimLog(store, phase, before);
+  if (before > 0) note(o, `${phase}: going on after step ${before} of ${total}.`);
+  const report = progress(phase, "step", total, before);
+  let accuracy = resume?.best?.accuracy;
+  let savedAt = performance.now();
   return train(adapted, splits, options, {
-    signal,
+    signal: o.signal,
     resume,
-    onStep: (_, __, loss) => {
+    onStep: (step, _, loss) => {
       const score = accuracy === undefined ? "" : `, validation ${percent(accuracy)}`;
-      report(`loss ${loss.toFixed(3)}${score}`);
+      report(`loss ${loss.toFixed(3)}${score}`, step);
     },
     onValidation: async (validation) => {
-      accuracy = validation.accuracy;
       const { epoch, loss, trainLoss } = validation;
-      o.onEvent?.({ type: "validation", phase, epoch, accuracy: validation.accuracy, loss, trainLoss });
+      accuracy = validation.accuracy;
+      o.onEvent?.({ type: "validation", phase, epoch, accuracy, loss, trainLoss });
       const scores = Object.fromEntries(
         Object.entries(validation.scores).map(([name, { confusion: _, ...metrics }]) => [name, metrics]),
       );
       await store.append("log.jsonl", `${JSON.stringify({ phase, ...validation, scores })}\n`);
     },
-    onCheckpoint: async (state) => store.write(file, encodeTrainState(state)),
+    checkpointDue: () => performance.now() - savedAt >= 1000 * (o.checkpointSeconds ?? CHECKPOINT_SECONDS),
+    onCheckpoint: async (state) => {
+      await store.write(file, encodeTrainState(state));
+      savedAt = performance.now();
+    },
   });
 }
 
@@ -250,16 +346,15 @@ async function trainPhase(
 async function trimLog(store: RunStore, phase: string, step: number): Promise<void> {
   const log = await readStored(store, "log.jsonl");
   if (log === undefined) return;
-  const kept = log.split("\n").filter((line) => {
-    try {
-      const entry = JSON.parse(line) as { phase?: string; step?: number };
-      return entry.phase !== phase || (entry.step ?? 0) <= step;
-    } catch {
-      return false; // empty, or cut by the interruption
-    }
+  const kept = wholeLines(log).filter((line) => {
+    const entry = JSON.parse(line) as { phase: string; step: number };
+    return entry.phase !== phase || entry.step <= step;
   });
-  await store.write("log.jsonl", kept.map((line) => `${line}\n`).join(""));
+  await store.write("log.jsonl", kept.join(""));
 }
+
+/** The lines of a text, each with its end; a last one without an end was cut by an interruption and is left out. */
+const wholeLines = (text: string): string[] => text.match(/.*\n/g) ?? [];
 
 /** Scores candidates with inherited weights on the validation split; the history is the checkpoint. */
 async function searchPhase(
@@ -267,37 +362,31 @@ async function searchPhase(
   splits: Record<SplitName, Split>,
   budget: Budget,
   plan: SearchPlan,
-  { store, signal, progress }: RunContext,
+  { store, o, progress }: RunContext,
 ) {
   const { model, space, layout } = net;
+  const { signal } = o;
   const file = "search.jsonl";
-  if (splits.validation.size === 0)
-    throw new GloraError("DATA", "A search needs validation examples: give the data a validation split.");
-  const history = decodeHistory((await readStored(store, file)) ?? "", space, file);
-  await store.write(file, history.map((candidate) => `${encodeCandidate(candidate)}\n`).join(""));
-  const session = await model.runtime.open(adaptedGraph(model, { layout, head: "trainable" }), { name: "search" });
-  let report: ReturnType<typeof progress> | undefined;
+  const text = wholeLines((await readStored(store, file)) ?? "").join("");
+  await store.write(file, text);
+  const history = decodeHistory(text, space, file);
+  const graph = adaptedGraph(model, { layout, head: "trainable" });
+  const session = await model.runtime.open(graph, { name: "search", keepArena: true });
+  const report = progress("search", "candidate", candidatesOf(plan), history.length);
   try {
-    const scoreOn = (split: Split) => async (genome: Genome) => {
-      const { accuracy, loss } = await evaluate(session, split, model.head!.out, {
-        feeds: trainableFeeds(net, genome),
-        signal,
-      });
-      return { accuracy, loss };
-    };
-    const score = scoreOn(splits.validation);
     return await evolve({
       ...plan,
       finalists: undefined,
       genes: gloraGenes(space, budget),
-      score,
+      score: async (genome) => {
+        const feeds = trainableFeeds(net, genome);
+        return evaluate(session, splits.validation, model.head!.out, { feeds, signal });
+      },
       history,
       signal,
-      onCandidate: async (candidate) => store.append(file, `${encodeCandidate(candidate)}\n`),
-      onProgress: ({ done, total, best }) => {
-        report ??= progress("search", "candidate", total, done - 1);
-        report(`best ${percent(best.accuracy)}, loss ${best.loss.toFixed(3)}, ${best.parameters} parameters`);
-      },
+      onCandidate: (candidate) => store.append(file, encodeCandidate(candidate)),
+      onProgress: ({ done, best }) =>
+        report(`best ${percent(best.accuracy)}, loss ${best.loss.toFixed(3)}, ${best.parameters} parameters`, done),
     });
   } finally {
     await session.dispose();
@@ -308,64 +397,65 @@ async function searchPhase(
 async function scoreSplits(
   adapted: AdaptedModel,
   splits: Record<SplitName, Split>,
-  progress: RunContext["progress"],
-  signal: AbortSignal | undefined,
-) {
+  { o, progress }: RunContext,
+): Promise<Pick<FitResult, "validation" | "test">> {
   const { model, layout } = adapted;
+  const { signal } = o;
   const session = await model.runtime.open(adaptedGraph(model, { layout, head: "trainable" }), { name: "test" });
   const report = progress("test", "example", splits.validation.size + splits.test.size);
+  const feeds = trainableFeeds(adapted);
+  const score = async (split: Split, before: number): Promise<Metrics | undefined> => {
+    if (split.size === 0) return undefined;
+    const onProgress = (done: number) => report("", before + done);
+    return evaluate(session, split, model.head!.out, { feeds, signal, onProgress });
+  };
   try {
-    const score = async (split: Split): Promise<Metrics | undefined> => {
-      if (split.size === 0) return undefined;
-      let seen = 0;
-      return evaluate(session, split, model.head!.out, {
-        feeds: trainableFeeds(adapted),
-        signal,
-        onProgress: (done) => {
-          report("", done - seen);
-          seen = done;
-        },
-      });
+    return {
+      validation: await score(splits.validation, 0),
+      test: await score(splits.test, splits.validation.size),
     };
-    return { validation: await score(splits.validation), test: await score(splits.test) };
   } finally {
     await session.dispose();
   }
 }
 
-/** The plan of the store, or a new one, measured where the recipe asks for it. */
-async function resolvePlan(
+/** The plan with which the run was begun. */
+async function storedPlan(store: RunStore): Promise<Plan | undefined> {
+  const text = await readStored(store, "plan.json");
+  return text === undefined ? undefined : (JSON.parse(text) as Plan);
+}
+
+/** A new plan: what is given as it is, the rest from measured times. */
+async function makePlan(
   net: AdaptedModel,
   splits: Record<SplitName, Split>,
-  o: FitOptions,
-  store: RunStore,
+  settings: Omit<TrainOptions, "epochs">,
+  { recipe = "default", maxSeconds = 3600, seed = 0, train: given = {}, search = {}, further, signal }: FitOptions,
 ): Promise<Plan> {
-  const stored = await readStored(store, "plan.json");
-  if (stored !== undefined) return JSON.parse(stored) as Plan;
-  const seed = o.seed ?? 0;
-  const searched = net.genome === undefined;
-  const further = searched && o.further !== false;
-  const training = { ...defaultTraining(seed), ...o.train, seed };
-  const isGiven = o.train?.epochs !== undefined;
-  const planned =
-    o.recipe === "paper"
-      ? planPaper(seed, searched)
-      : planDefault({
-          maxSeconds: o.maxSeconds ?? 3600,
-          searched,
-          further,
-          times: isGiven ? undefined : await measureTimes(net, splits, training, o.signal),
-          train: training,
-          seed,
-        });
-  const plan: Plan = {
+  const candidates =
+    search.population !== undefined && search.generations !== undefined ? candidatesOf(search) : undefined;
+  const asked = further === undefined || further === false ? {} : further;
+  const planned = (recipe === "paper" ? planPaper : planDefault)({
+    maxSeconds,
+    searched: net.genome === undefined,
+    // The published runs had none.
+    further: recipe === "paper" ? further !== undefined && further !== false : further !== false,
+    times: await measureTimes(net, splits, settings, signal),
+    stepsPerEpoch: stepsOf(splits.train.size, { ...settings, epochs: 1 }).perEpoch,
+    train: settings,
+    search,
+    given: {
+      ...(given.epochs !== undefined && { epochs: given.epochs }),
+      ...(candidates !== undefined && { candidates }),
+      ...(asked.epochs !== undefined && { further: asked.epochs }),
+    },
+    seed,
+  });
+  return {
     ...planned,
-    train: { ...planned.train, ...o.train, seed },
-    ...(planned.search && { search: { ...planned.search, ...o.search, seed } }),
-    ...(planned.further && { further: { ...planned.further, ...(o.further || {}), seed } }),
+    train: { ...planned.train, ...given, seed },
+    ...(planned.further && { further: { ...planned.further, ...asked, seed } }),
   };
-  await store.write("plan.json", `${JSON.stringify(plan, null, 2)}\n`);
-  return plan;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

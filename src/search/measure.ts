@@ -1,64 +1,63 @@
 /** Times a few steps, so that a plan can be made from them. Nothing is trained: the numbers stay as they are. */
 import { adaptedGraph, INPUTS } from "../adapters/adapted-graph.js";
-import { type AdaptedModel, fixedModel, trainableFeeds } from "../adapters/adapted-model.js";
+import { type AdaptedModel, trainableFeeds } from "../adapters/adapted-model.js";
 import { drawGenome, namedGenomes } from "../adapters/space.js";
 import { throwIfAborted } from "../base/errors.js";
 import { rngStream } from "../base/rng.js";
 import type { Split, SplitName } from "../data/dataset.js";
-import type { Session } from "../runtime/runtime.js";
 import type { TrainOptions } from "../training/options.js";
 import type { MeasuredTimes } from "./plan.js";
 
-/** The first run of a session allocates; of the others the mean counts, since drawn structures differ in cost. */
-const RUNS = 4;
+/** Runs that are timed after the first, which allocates; fewer once they have taken so many seconds. */
+const [RUNS, ENOUGH] = [4, 3];
+/** Seconds for what is not measured: opening sessions, writing files, merging. */
+const OVERHEAD = 5;
 
 export async function measureTimes(
   net: AdaptedModel,
   splits: Record<SplitName, Split>,
   train: Omit<TrainOptions, "epochs">,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): Promise<MeasuredTimes> {
-  const { model, space } = net;
+  const { model, space, layout } = net;
   const rng = rngStream(train.seed, "measured structures");
-  const size = Math.min(train.microBatchSize ?? train.batchSize, splits.train.size);
-  const parts = Math.ceil(Math.min(train.batchSize, splits.train.size) / size);
+  const stepSize = Math.min(train.batchSize, splits.train.size);
+  const size = Math.min(train.microBatchSize ?? stepSize, stepSize);
   const indices = Array.from({ length: size }, (_, i) => i);
   const inputs = await splits.train.inputs(indices);
-  const example = {
+  const targets = {
     [INPUTS.exampleWeights]: { dtype: "float32", shape: [size], data: new Float32Array(size).fill(1 / size) },
     [INPUTS.labels]: { dtype: "int32", shape: [size], data: Int32Array.from(indices, (i) => splits.train.labels[i]!) },
   } as const;
   const loss = { kind: "cross-entropy" } as const;
 
-  const time = async (adapted: AdaptedModel, training: boolean): Promise<number> => {
-    const graph = adaptedGraph(model, {
-      layout: adapted.layout,
-      head: "trainable",
-      ...(training && { loss, gradients: true }),
-    });
-    const session: Session = await model.runtime.open(graph, { name: "measurement" });
+  /** Seconds of a run, the mean over drawn structures, which differ in cost. */
+  const time = async (training: boolean): Promise<number> => {
+    const graph = adaptedGraph(model, { layout, head: "trainable", ...(training && { loss, gradients: true }) });
+    const session = await model.runtime.open(graph, { name: "measurement", keepArena: true });
+    const run = async () => {
+      throwIfAborted(signal);
+      const feeds = trainableFeeds(net, net.genome ?? drawGenome(space, rng));
+      await session.run({ ...inputs, ...feeds, ...(training && targets) });
+    };
     try {
-      let start = 0;
-      for (let i = 0; i < RUNS; i++) {
-        throwIfAborted(signal);
-        if (i === 1) start = performance.now();
-        const feeds = trainableFeeds(adapted, adapted.genome ?? drawGenome(space, rng));
-        await session.run({ ...inputs, ...feeds, ...(training && example) });
-      }
-      return (performance.now() - start) / 1000 / (RUNS - 1);
+      await run();
+      const start = performance.now();
+      const passed = () => (performance.now() - start) / 1000;
+      let runs = 0;
+      for (; runs < RUNS && (runs === 0 || passed() < ENOUGH); runs++) await run();
+      return passed() / runs;
     } finally {
       await session.dispose();
     }
   };
-  const trainStep = parts * (await time(net, true));
-  const forward = (await time(net, false)) / size; // an example
-  const fixed = net.genome ? net : fixedModel(model, space, drawGenome(space, rng), rng);
+  const step = (await time(true)) * (stepSize / size);
+  const forward = (await time(false)) / size; // an example
   return {
-    trainStep,
-    furtherStep: net.genome ? trainStep : parts * (await time(fixed, true)),
+    step,
     validation: forward * splits.validation.size,
-    rest: forward * (splits.validation.size + splits.test.size) + 5,
-    stepsPerEpoch: Math.ceil(splits.train.size / train.batchSize),
+    training: forward * splits.train.size,
+    rest: forward * (splits.validation.size + splits.test.size) + OVERHEAD,
     watched: net.genome ? 1 : namedGenomes(space).size,
   };
 }

@@ -1,12 +1,30 @@
-/** The default training settings; docs/defaults.md shows what they were chosen from. */
+/** Settings of training by recipe, before a plan says how many epochs; docs/search.md shows what the defaults rest on. */
 import type { TrainOptions } from "../training/options.js";
 
-export const defaultTraining = (seed: number): Omit<TrainOptions, "epochs"> => ({
-  batchSize: 32,
-  learningRate: 1e-3,
-  weightDecay: 1e-4,
-  clipNorm: 1,
-  schedule: "cosine",
-  warmupEpochs: 1,
+export type Recipe = "default" | "paper";
+
+export const trainingOf = (recipe: Recipe, seed: number): Omit<TrainOptions, "epochs"> => ({
+  ...RECIPES[recipe],
   seed,
 });
+
+const RECIPES: Readonly<Record<Recipe, Omit<TrainOptions, "epochs" | "seed">>> = {
+  default: {
+    batchSize: 32,
+    learningRate: 1e-3,
+    weightDecay: 1e-4,
+    clipNorm: 1,
+    schedule: "cosine",
+    warmupEpochs: 1,
+  },
+  /** The published runs on VTAB-1K (arXiv:2306.07967, as its code runs it); 500 epochs. */
+  paper: {
+    batchSize: 64,
+    dropLast: true,
+    learningRate: 1e-4,
+    weightDecay: 1e-4,
+    schedule: "paper",
+    warmupEpochs: 10,
+    dropPath: 0.1,
+  },
+};

@@ -1,5 +1,6 @@
 /** A training state as a safetensors file, and back: restored, a run goes on with the same bits. */
 import { GloraError } from "../base/errors.js";
+import { parseJson } from "../formats/folder.js";
 import { readFloat32, readSafetensors } from "../formats/safetensors.js";
 import { encodeSafetensors } from "../formats/safetensors-writer.js";
 import { memorySource } from "../formats/source.js";
@@ -36,7 +37,7 @@ export async function decodeTrainState(bytes: Uint8Array, file: string): Promise
     if (!entry) throw new GloraError("FILE", `${file}: no training state: it lacks "${name}".`, { file, field: name });
     return readFloat32(entry);
   };
-  const fields = JSON.parse(metadata["state"] ?? "null") as
+  const fields = parseJson(metadata["state"] ?? "null", file) as
     | (Omit<TrainState, "parameters" | "optimizer" | "best"> & { best?: Omit<Best, "parameters"> })
     | null;
   if (!fields) throw new GloraError("FILE", `${file}: no training state: its metadata lacks "state".`, { file });

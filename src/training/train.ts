@@ -60,8 +60,10 @@ export interface TrainHooks {
   readonly resume?: TrainState | undefined;
   readonly onStep?: (step: number, total: number, loss: number) => void;
   readonly onValidation?: (validation: Validation) => void | Promise<void>;
-  /** Called after every validation, and when the run is interrupted: save what it gives. */
+  /** Called after every validation, when the run is interrupted, and when `checkpointDue`: save what it gives. */
   readonly onCheckpoint?: (state: TrainState) => void | Promise<void>;
+  /** Asked in every step, once its loss has shown that the state it starts from is sound. Default: never. */
+  readonly checkpointDue?: () => boolean;
 }
 
 export interface TrainResult {
@@ -84,7 +86,8 @@ export function stepsOf(examples: number, o: Pick<TrainOptions, "batchSize" | "d
  * scores fixed structures, never the one drawn last. The trained numbers at the end are the last ones; the best are in
  * the result.
  *
- * @throws {GloraError} ABORTED after a checkpoint, when the signal is given; CONFIG when training diverges
+ * @throws {GloraError} ABORTED after a checkpoint, when the signal is given; CONFIG when training diverges: the last
+ *   checkpoint is from before; DATA for labels that are none of the head's
  */
 export async function train(
   adapted: AdaptedModel,
@@ -92,11 +95,10 @@ export async function train(
   o: TrainOptions,
   hooks: TrainHooks = {},
 ): Promise<TrainResult> {
-  const { model, parameters, tensors, space } = adapted;
-  const { runtime } = model;
+  const { model, parameters, tensors, space, layout } = adapted;
   const { signal } = hooks;
-  if (splits.train.size === 0) throw new GloraError("DATA", "The training split is empty: nothing to train on.");
   const classes = model.head!.out;
+  checkSplits(splits, classes);
   const steps = stepsOf(splits.train.size, o);
   const schedule = scheduleOf(o, steps);
   const optimizer = adamw(
@@ -111,52 +113,67 @@ export async function train(
   const rows = model.residualBranches;
   const dropRates = o.dropPath && rows > 0 ? dropPathRates(o.dropPath, rows / 2) : undefined;
 
-  let step = hooks.resume?.step ?? 0;
-  let best = hooks.resume?.best;
-  let sinceBest = hooks.resume?.sinceBest ?? 0;
-  let lossSum = hooks.resume?.lossSum ?? 0;
-  let lossCount = hooks.resume?.lossCount ?? 0;
+  let { step, best, sinceBest, lossSum, lossCount } = hooks.resume ?? START;
   if (hooks.resume) {
+    optimizer.restore(hooks.resume.optimizer); // refuses the state of another model
     parameters.set(hooks.resume.parameters);
-    optimizer.restore(hooks.resume.optimizer);
   }
-  const checkpoint = async (): Promise<void> =>
-    hooks.onCheckpoint?.({
-      step,
-      parameters: parameters.slice(),
-      optimizer: optimizer.state(),
-      best,
-      sinceBest,
-      lossSum,
-      lossCount,
-    });
+  const checkpoint = async (): Promise<void> => {
+    const progress = { step, best, sinceBest, lossSum, lossCount };
+    await hooks.onCheckpoint?.({ ...progress, parameters: parameters.slice(), optimizer: optimizer.state() });
+  };
+  const validationDue = (): boolean => lossCount > 0 && (step % validateEvery === 0 || step === steps.total);
+  const outOfPatience = (): boolean => o.patience !== undefined && sinceBest >= o.patience;
+  const ended = (): boolean => !validationDue() && (step >= steps.total || outOfPatience());
+  const result = (): TrainResult => ({ steps: step, best, stoppedEarly: outOfPatience() && step < steps.total });
+  if (ended()) return result();
 
   const head = "trainable" as const;
-  const { layout } = adapted;
   const loss = { kind: o.loss ?? "cross-entropy", smoothing: o.labelSmoothing ?? 0 };
   const sessions: Session[] = [];
   try {
-    const training = await runtime.open(
-      adaptedGraph(model, { layout, head, loss, gradients: true, dropPath: dropRates !== undefined }),
-      { name: "training", keepArena: true },
-    );
+    const graph = adaptedGraph(model, { layout, head, loss, gradients: true, dropPath: dropRates !== undefined });
+    const training = await model.runtime.open(graph, { name: "training", keepArena: true });
     sessions.push(training);
-    const scoring = await runtime.open(adaptedGraph(model, { layout, head }), { name: "validation" });
+    const scoring = await model.runtime.open(adaptedGraph(model, { layout, head }), { name: "validation" });
     sessions.push(scoring);
 
     const gradients = new Float32Array(parameters.length);
-    const orderOf = (epoch: number): number[] =>
-      rngStream(o.seed, `order of epoch ${epoch}`).shuffle([...splits.train.labels.keys()]);
-    let stoppedEarly = false;
     let order: { readonly epoch: number; readonly indices: readonly number[] } | undefined;
 
-    while (step < steps.total && !stoppedEarly) {
-      if (signal?.aborted) {
+    while (!ended()) {
+      throwIfAborted(signal);
+
+      if (validationDue()) {
+        const scores: Record<string, Metrics> = {};
+        if (splits.validation.size > 0)
+          for (const [name, genome] of watched) {
+            const feeds = trainableFeeds(adapted, genome);
+            scores[name] = await evaluate(scoring, splits.validation, classes, { feeds, signal });
+          }
+        const all = Object.values(scores);
+        if (all.length > 0 && !all.some((score) => Number.isFinite(score.loss))) throw diverged("validation", step);
+        const accuracy = mean(all.map((score) => score.accuracy));
+        const meanLoss = mean(all.map((score) => score.loss));
+        // Without a validation split the last state counts as the best.
+        const isBest =
+          best === undefined ||
+          all.length === 0 ||
+          accuracy > best.accuracy ||
+          (accuracy === best.accuracy && meanLoss < best.loss);
+        if (isBest) best = { step, accuracy, loss: meanLoss, parameters: parameters.slice() };
+        sinceBest = isBest ? 0 : sinceBest + 1;
+        const trainLoss = lossSum / lossCount;
+        lossSum = 0;
+        lossCount = 0;
+        const place = { step, epoch: step / steps.perEpoch, learningRate: schedule(step - 1, o.learningRate) };
+        await hooks.onValidation?.({ ...place, trainLoss, scores, accuracy, loss: meanLoss, isBest });
         await checkpoint();
-        throwIfAborted(signal);
+        continue;
       }
+
       const epoch = Math.floor(step / steps.perEpoch);
-      if (order?.epoch !== epoch) order = { epoch, indices: orderOf(epoch) };
+      if (order?.epoch !== epoch) order = { epoch, indices: orderOf(epoch, splits.train.size, o.seed) };
       const at = (step % steps.perEpoch) * o.batchSize;
       const indices = order.indices.slice(at, at + o.batchSize);
 
@@ -164,17 +181,12 @@ export async function train(
       const genome = adapted.genome ?? drawGenome(space, rngStream(o.seed, `structure of step ${step}`));
       const batches = microBatches(splits.train, indices, o, step, dropRates, classWeights, classes);
       const found = await accumulate(training, batches, trainableFeeds(adapted, genome));
-      if (!Number.isFinite(found.loss))
-        throw new GloraError(
-          "CONFIG",
-          `The loss of step ${step + 1} is not finite: training has diverged. Lower the learning rate.`,
-          { step },
-        );
+      if (!Number.isFinite(found.loss)) throw diverged("training", step);
+      if (hooks.checkpointDue?.()) await checkpoint();
 
       pullBack(adapted, found.gradients, gradients, genome);
       const used = usedByGenome(adapted, genome);
       clipGradientNorm(gradients, tensors, used, o.clipNorm ?? Number.POSITIVE_INFINITY);
-      const rate = schedule(step, o.learningRate);
       const learningRates = formKinds(adapted, genome).map((kind) =>
         schedule(step, o.learningRate * (o.rateFactors?.[kind] ?? 1)),
       );
@@ -183,37 +195,45 @@ export async function train(
       lossSum += found.loss;
       lossCount++;
       hooks.onStep?.(step, steps.total, found.loss);
-
-      if (step % validateEvery === 0 || step === steps.total) {
-        const scores: Record<string, Metrics> = {};
-        if (splits.validation.size > 0)
-          for (const [name, fixed] of watched)
-            scores[name] = await evaluate(scoring, splits.validation, classes, {
-              feeds: trainableFeeds(adapted, fixed),
-            });
-        const accuracy = mean(Object.values(scores).map((m) => m.accuracy));
-        const meanLoss = mean(Object.values(scores).map((m) => m.loss));
-        // Without a validation split the last state counts as the best.
-        const isBest =
-          best === undefined ||
-          splits.validation.size === 0 ||
-          accuracy > best.accuracy ||
-          (accuracy === best.accuracy && meanLoss < best.loss);
-        if (isBest) best = { step, accuracy, loss: meanLoss, parameters: parameters.slice() };
-        sinceBest = isBest ? 0 : sinceBest + 1;
-        const validation = { step, epoch: step / steps.perEpoch, learningRate: rate, trainLoss: lossSum / lossCount };
-        lossSum = 0;
-        lossCount = 0;
-        await hooks.onValidation?.({ ...validation, scores, accuracy, loss: meanLoss, isBest });
-        stoppedEarly = o.patience !== undefined && sinceBest >= o.patience && step < steps.total;
-        await checkpoint();
-      }
     }
-    return { steps: step, best, stoppedEarly };
+    return result();
+  } catch (thrown) {
+    if (signal?.aborted) await checkpoint();
+    throw thrown;
   } finally {
     await Promise.all(sessions.map((session) => session.dispose()));
   }
 }
+
+const START = { step: 0, best: undefined, sinceBest: 0, lossSum: 0, lossCount: 0 };
+
+/** The order in which an epoch goes through the examples. */
+const orderOf = (epoch: number, examples: number, seed: number): number[] =>
+  rngStream(seed, `order of epoch ${epoch}`).shuffle(Array.from({ length: examples }, (_, i) => i));
+
+/** @throws {GloraError} DATA if there is nothing to train on, or an example's label is none of the classes */
+export function checkSplits(splits: Readonly<Record<string, Split>>, classes: number): void {
+  if (splits["train"]?.size === 0) throw new GloraError("DATA", "The training split is empty: nothing to train on.");
+  for (const [split, { labels, names }] of Object.entries(splits)) {
+    const wrong = labels.findIndex((label) => label < 0 || label >= classes);
+    if (wrong < 0) continue;
+    const details = { split, example: names[wrong], label: labels[wrong], classes };
+    throw new GloraError(
+      "DATA",
+      `Example "${names[wrong]}" of the ${split} split has the label ${labels[wrong]}; expected 0 … ${classes - 1}, one of ` +
+        "the head's classes.",
+      details,
+    );
+  }
+}
+
+const diverged = (loss: "training" | "validation", step: number): GloraError =>
+  new GloraError(
+    "CONFIG",
+    `The ${loss} loss after ${step} steps is not finite: training has diverged. Lower the learning rate, lengthen the ` +
+      "warm-up, or limit the gradient norm (clipNorm).",
+    { step },
+  );
 
 /** What a part of a step is fed with, beside the trained numbers. */
 type Feeds = Record<string, Tensor>;
@@ -230,8 +250,9 @@ async function* microBatches(
 ): AsyncGenerator<Feeds> {
   const labels = Int32Array.from(indices, (i) => split.labels[i]!);
   const weights = Float32Array.from(labels, (label) => classWeights?.[label] ?? 1);
-  // As PyTorch's weighted mean: divided by the sum of the weights (the count, where all are 1).
-  const total = weights.reduce((a, b) => a + b, 0);
+  // As PyTorch's weighted mean: divided by the sum of the weights (the count, where all are 1). A step whose classes all
+  // have weight 0 moves nothing.
+  const total = weights.reduce((a, b) => a + b, 0) || 1;
   const augmenting = o.augment ? { rng: rngStream(o.seed, `augmentation of step ${step}`) } : {};
   const dropping = rngStream(o.seed, `drop-path of step ${step}`);
   const size = o.microBatchSize ?? indices.length;

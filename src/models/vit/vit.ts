@@ -6,11 +6,12 @@ import type { Checkpoint } from "../../formats/checkpoint.js";
 import type { Size } from "../../formats/fields.js";
 import type { Folder } from "../../formats/folder.js";
 import type { Runtime } from "../../runtime/runtime.js";
-import type { ExportSpec, Head, Model } from "../model.js";
+import type { Head, Model } from "../model.js";
 import { readWeight, type Weight, weightsOf } from "../weights.js";
 import { patchGrid, type VitConfig } from "./config.js";
+import { exportVit } from "./export.js";
 import { vitTrunk } from "./forward.js";
-import { checkVitTensors, type VitNames, type VitTensors } from "./names.js";
+import { checkVitTensors, type VitTensors } from "./names.js";
 import { resampleTimm, resampleTransformers } from "./position-embedding.js";
 
 export interface VitParts {
@@ -77,7 +78,7 @@ function vitModel(
       const changed = new Map(weights).set(names.positionEmbedding, positions);
       return vitModel({ ...parts, config: resized }, tensors, changed, head, labels);
     },
-    exportSpec: (o) => exportVit(parts, names, head, o),
+    exportSpec: (o) => exportVit({ config, rawConfig: parts.rawConfig, names, head, labels }, o),
   };
 }
 
@@ -107,70 +108,3 @@ async function resampled(positions: Weight, from: VitConfig, to: VitConfig): Pro
   const shape = [1, prefixTokens + newGrid[0] * newGrid[1], from.width];
   return { shape, data: { kind: "inline", dtype: "float32", bytes } };
 }
-
-/** The folder's config for another head, or with biases that it had not: the library's own fields, the rest as it was. */
-function exportVit(
-  { config, rawConfig }: VitParts,
-  names: VitNames,
-  head: Head | undefined,
-  { labels, addedBiases }: { labels: readonly string[] | undefined; addedBiases: boolean },
-): ExportSpec {
-  const changed: Record<string, unknown> = { ...rawConfig };
-  // A bare trunk has no prefix; as the trunk of a classifier its modules are called vit.…
-  const wasBare = config.library === "transformers" && config.classes === 0 && !names.classToken.startsWith("vit.");
-  if (config.library === "timm") {
-    if (head) {
-      changed["num_classes"] = head.out;
-      if (isRecord(changed["pretrained_cfg"]))
-        changed["pretrained_cfg"] = {
-          ...without(changed["pretrained_cfg"], "label_names", "label_descriptions"),
-          num_classes: head.out,
-        };
-      if (isRecord(changed["model_args"])) changed["model_args"] = without(changed["model_args"], "num_classes");
-    }
-    if (labels) {
-      changed["label_names"] = labels;
-      delete changed["label_descriptions"];
-    }
-    if (addedBiases) changed["model_args"] = { ...(changed["model_args"] as object), qkv_bias: true };
-  } else {
-    if (labels) {
-      changed["id2label"] = Object.fromEntries(labels.map((label, i) => [i, label]));
-      changed["label2id"] = Object.fromEntries(labels.map((label, i) => [label, i]));
-      delete changed["num_labels"];
-    }
-    if (head) changed["architectures"] = ["ViTForImageClassification"];
-    if (addedBiases) changed["qkv_bias"] = true;
-  }
-  const rename =
-    wasBare && head ? (name: string) => (name.startsWith(`${head.name}.`) ? name : `vit.${name}`) : undefined;
-  return {
-    config: changed,
-    ...(rename && { rename }),
-    library: config.library,
-    onnxConfig: onnxConfig(config, labels),
-  };
-}
-
-/** config.json of the onnx sub-folder that transformers.js loads; a timm model gets one of its own, in transformers' terms. */
-function onnxConfig(config: VitConfig, labels: readonly string[] | undefined): Record<string, unknown> {
-  const names = labels ?? Array.from({ length: config.classes }, (_, i) => `LABEL_${i}`);
-  return {
-    architectures: ["ViTForImageClassification"],
-    model_type: "vit",
-    image_size: config.imageSize[0] === config.imageSize[1] ? config.imageSize[0] : config.imageSize,
-    patch_size: config.patchSize[0] === config.patchSize[1] ? config.patchSize[0] : config.patchSize,
-    num_channels: config.channels,
-    hidden_size: config.width,
-    num_hidden_layers: config.depth,
-    num_attention_heads: config.heads,
-    intermediate_size: config.hidden,
-    id2label: Object.fromEntries(names.map((label, i) => [i, label])),
-    label2id: Object.fromEntries(names.map((label, i) => [label, i])),
-  };
-}
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
-
-const without = (record: Record<string, unknown>, ...keys: string[]): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)));

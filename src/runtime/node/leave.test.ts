@@ -9,7 +9,7 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 /** Inside the project, so that onnxruntime-node is found. */
 const folder = fileURLToPath(new URL(`../../../.cache/leave-${process.pid}/`, import.meta.url));
 
-/** A program with a session whose step takes about a second, and a way to leave while it runs. */
+/** A program with a session whose step takes about half a second, and a way to leave while it runs. */
 const program = `
   import { createBuilder } from "../../ops/index.js";
   import { interruptible } from "./interruptible.node.js";
@@ -18,7 +18,7 @@ const program = `
   const SIZE = 1024;
   const g = createBuilder();
   let y = g.input("x", "float32", [SIZE, SIZE]);
-  for (let i = 0; i < 120; i++) y = g.matmul(y, y);
+  for (let i = 0; i < 60; i++) y = g.matmul(y, y);
   g.output("y", y);
   const runtime = await createNodeRuntime({ threads: 1 });
   const session = await runtime.open(g.graph);
@@ -91,25 +91,22 @@ interface Ending {
   signal: string | null;
   output: string;
   errors: string;
-  /** From the word "running" to the end. */
-  milliseconds: number;
 }
 
 /** Runs the program; sends as many SIGINT as asked, 150 ms apart, once it says that it is running. */
 function leave(way: string, interrupts = 0): Promise<Ending> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [`${folder}program.mjs`, way], { stdio: ["ignore", "pipe", "pipe"] });
-    let [output, errors, started] = ["", "", 0];
+    let [output, errors] = ["", ""];
     child.stdout.on("data", (text) => {
       output += text;
-      if (started > 0 || !output.includes("running")) return;
-      started = Date.now();
-      for (let i = 1; i <= interrupts; i++) setTimeout(() => child.kill("SIGINT"), 150 * i);
+      if (`${text}`.includes("running"))
+        for (let i = 1; i <= interrupts; i++) setTimeout(() => child.kill("SIGINT"), 150 * i);
     });
     child.stderr.on("data", (text) => {
       errors += text;
     });
-    child.on("close", (code, signal) => resolve({ code, signal, output, errors, milliseconds: Date.now() - started }));
+    child.on("close", (code, signal) => resolve({ code, signal, output, errors }));
   });
 }
 
@@ -134,9 +131,8 @@ test("the first SIGINT aborts, and the command ends when the step has", async ()
 });
 
 test("a second SIGINT ends the process at once", async () => {
-  const [patient, impatient] = [await leave("interrupt", 1), await leave("interrupt", 2)];
-  expect(impatient).toMatchObject({ signal: "SIGINT", output: "running\n" }); // 130 in a shell
-  expect(impatient.milliseconds).toBeLessThan(patient.milliseconds);
+  // Killed by the signal, which a shell shows as 130; the step did not come to its end.
+  expect(await leave("interrupt", 2)).toMatchObject({ signal: "SIGINT", output: "running\n", errors: "" });
 });
 
 test("without interruptible, SIGINT ends the process as usual", async () => {

@@ -106,7 +106,7 @@ class NodeSession implements Session {
   }
 }
 
-/** InferenceSession.SessionOptions: each setting as measured in docs. */
+/** InferenceSession.SessionOptions, less the execution provider, which the worker sets. */
 function sessionOptions(threads: number, keepArena: boolean, folder: string): Record<string, unknown> {
   return {
     intraOpNumThreads: threads,

@@ -21,6 +21,7 @@ let ort;
 async function serve(request) {
   if (request.kind === "load") {
     ort = await import("onnxruntime-node");
+    ort.env.logLevel = "fatal"; // errors are thrown
     return { kind: "loaded", providers: ort.listSupportedBackends().map((backend) => backend.name) };
   }
   if (!ort) throw new Error("ONNX Runtime is not loaded.");

@@ -1,0 +1,83 @@
+/** Writes a model as the ONNX file that transformers.js loads, and any other ONNX runtime: standard operators alone. */
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
+import { openFile } from "../formats/file.node.js";
+import { writeFileAtomic } from "../formats/folder.node.js";
+import { encodeModel } from "../ir/codec.js";
+import type { Graph, TensorData } from "../ir/graph.js";
+import type { Model } from "../models/model.js";
+import type { Weight } from "../models/weights.js";
+import { lowerFor } from "../passes/lower.js";
+import { adaptedGraph } from "./adapted-graph.js";
+import { withWeights } from "./merge-model.js";
+
+const MODEL = "model.onnx";
+
+type External = TensorData & { kind: "external" };
+
+/** Weights begin at multiples of this many bytes: they can be mapped. */
+const PAGE = 4096;
+
+/**
+ * Writes `model.onnx`, with its weights in the types that they are stored in. Where they are more than `largest` bytes,
+ * they lie beside it in `model.onnx_data`, `model.onnx_data_1`, …, each of at most as many (a larger tensor alone).
+ *
+ * @param model   from files of its own; inputs and outputs keep their names
+ * @param folder  is there
+ * @returns what transformers.js must know to load it: `transformers.js_config`. Its own default type is q8 in browsers
+ * @see transformers.js 4.3.1, src/utils/model-loader.js
+ */
+export async function writeOnnx(model: Model, folder: string, largest = 1e9): Promise<Record<string, unknown>> {
+  const graph = portable(model);
+  const used = new Set(graph.initializers.map(({ data }) => data));
+  const weights = [...model.weights].filter((entry): entry is [string, ExternalWeight] => {
+    return entry[1].data.kind === "external" && used.has(entry[1].data);
+  });
+  if (weights.reduce((sum, [, { data }]) => sum + data.length, 0) <= largest) {
+    const embedded = new Map<TensorData, Uint8Array>();
+    for (const [, { data }] of weights) embedded.set(data, await data.source.read(data.offset, data.length));
+    await writeFileAtomic(join(folder, MODEL), encodeModel(graph, { name: model.family, embedded }));
+    return { dtype: "fp32" };
+  }
+  const { moved, files } = await moveWeights(weights, folder, largest);
+  const outside = portable(withWeights(model, moved));
+  const bytes = encodeModel(outside, { name: model.family, externalDataPath: ({ source }) => source.name });
+  await writeFileAtomic(join(folder, MODEL), bytes);
+  return { dtype: "fp32", use_external_data_format: { [MODEL]: files } };
+}
+
+type ExternalWeight = Weight & { readonly data: External };
+
+const portable = (model: Model): Graph => lowerFor("portable", adaptedGraph(model, { head: "frozen" }));
+
+/** Copies weights into data files, and says where each then lies. */
+async function moveWeights(weights: readonly [string, ExternalWeight][], folder: string, largest: number) {
+  const places: { weight: string; file: number; offset: number }[] = [];
+  const names: string[] = [];
+  let file: FileHandle | undefined;
+  let end = 0;
+  try {
+    for (const [weight, { data }] of weights) {
+      let padding = -end & (PAGE - 1);
+      if (!file || end + padding + data.length > largest) {
+        await file?.close();
+        names.push(`${MODEL}_data${names.length === 0 ? "" : `_${names.length}`}`);
+        file = await open(join(folder, names.at(-1)!), "w");
+        [padding, end] = [0, 0];
+      }
+      await file.writeFile(new Uint8Array(padding));
+      await file.writeFile(await data.source.read(data.offset, data.length));
+      places.push({ weight, file: names.length - 1, offset: end + padding });
+      end += padding + data.length;
+    }
+  } finally {
+    await file?.close();
+  }
+  const sources = await Promise.all(names.map((name) => openFile(join(folder, name), name)));
+  const old = new Map(weights);
+  const moved = places.map(({ weight, file, offset }): [string, Weight] => {
+    const { shape, data } = old.get(weight)!;
+    return [weight, { shape, data: { ...data, source: sources[file]!, offset } }];
+  });
+  return { moved: new Map(moved), files: names.length };
+}

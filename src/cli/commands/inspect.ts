@@ -1,0 +1,93 @@
+import { inspectModel, type ModelFacts } from "../../adapters/inspect-model.js";
+import { openModel } from "../../models/open.node.js";
+import { formatCount } from "../../training/progress.js";
+import { defineCommand } from "../command.js";
+import { given } from "../options.js";
+import { modelOptions } from "../shared-options.js";
+import { table } from "../table.js";
+import type { Paint } from "../terminal.js";
+
+export const inspect = defineCommand({
+  name: "inspect",
+  summary: "Show a model's layers, its parameters, and what each method would train on it.",
+  arguments: { model: "folder of the pretrained model" },
+  options: modelOptions,
+  examples: [
+    { command: "glora inspect models/vit-micro", text: "A model and its budgets" },
+    { command: "glora inspect models/vit-micro --json", text: "The same for a program" },
+  ],
+  async run({ model: path, config, device }, context) {
+    const model = await openModel(path, given({ config, device }));
+    try {
+      const facts = inspectModel(model);
+      context.emit(facts);
+      context.print(describe(facts, context.paint));
+    } finally {
+      await model.runtime.dispose();
+    }
+  },
+});
+
+function describe(facts: ModelFacts, paint: Paint): string {
+  const { name, family, parameters, layers, head, labels, input, methods, budgets } = facts;
+  const { mean, std, interpolation } = input;
+  const some = labels?.slice(0, 5).join(", ");
+  const classes = head
+    ? `${head.name}, ${head.out} outputs${some ? ` (${some}${head.out > 5 ? ", …" : ""})` : ""}`
+    : "none";
+  const overview = table(
+    ["", ""],
+    [
+      ["family", family],
+      ["parameters", formatCount(parameters)],
+      ["head", classes],
+      ["image", `${sizeText(input)}, ${interpolation}, mean ${mean.join(" ")}, std ${std.join(" ")}`],
+    ],
+  );
+  const layerTable = table(
+    ["layer", "in", "out", "bias", "parameters"],
+    layers.map((layer) => [layer.name, layer.in, layer.out, biasText(layer), layer.parameters]),
+    paint,
+  );
+  const methodTable = table(
+    ["method", "rank", { title: "parameters", align: "right" }, { title: "of the model", align: "right" }],
+    methods.map(({ method, rank, smallest, largest }) => [
+      method,
+      rank,
+      smallest === largest ? largest : `${formatCount(smallest)} to ${formatCount(largest)}`,
+      percent(largest / parameters),
+    ]),
+    paint,
+  );
+  const budgetTable = table(
+    ["budget", "parameters", "glora uses up to", "LoRA rank", "also fit"],
+    budgets.map((b) => [
+      percent(b.share),
+      b.parameters,
+      b.glora ?? undefined,
+      b.loraRank === 0 ? "none" : `up to ${b.loraRank}`,
+      b.fits.join(", ") || "none",
+    ]),
+    paint,
+  );
+  return [
+    paint("bold", name),
+    overview,
+    `\n${layers.length} linear layers that can be adapted`,
+    layerTable,
+    "\nAdapter parameters of each method, the head not counted",
+    methodTable,
+    "\nWhat a budget allows",
+    budgetTable,
+  ].join("\n");
+}
+
+const biasText = ({ bias, addableBias }: ModelFacts["layers"][number]): string =>
+  bias ? "yes" : addableBias ? "can be added" : "no";
+
+function sizeText({ resize, crop, channels }: ModelFacts["input"]): string {
+  const size = crop ?? (resize.mode === "shortest-edge" ? { height: resize.edge, width: resize.edge } : resize);
+  return `${size.height} × ${size.width}, ${channels} channels`;
+}
+
+const percent = (share: number): string => `${Number((100 * share).toPrecision(2))} %`;

@@ -1,0 +1,133 @@
+/** Options that several commands take, under the names that the calls behind them use. */
+import { PRESETS } from "../adapters/presets.js";
+import { flag, option, optionOr, required, unless } from "./options.js";
+import {
+  listOf,
+  oneOf,
+  pairsOf,
+  parseBudget,
+  parseDuration,
+  parseNumber,
+  parsePositive,
+  parseSeed,
+  parseShare,
+  parseText,
+} from "./values.js";
+
+/** Every command has them. */
+export const globalOptions = {
+  json: flag("print JSON for programs on stdout; progress and notes stay silent"),
+  quiet: flag("no progress and no notes"),
+  progress: flag("show progress and notes on stderr also with --json"),
+};
+
+/** OpenModelPathOptions. */
+export const modelOptions = {
+  config: option("file", "a JSON file in place of the model's config.json, for a folder that has none", parseText),
+  device: optionOr(
+    "cpu",
+    "name",
+    "where graphs run: cpu, webgpu, cuda, wasm or auto",
+    oneOf(["cpu", "webgpu", "cuda", "wasm", "auto"]),
+  ),
+};
+
+/** DataSource. */
+export const dataOptions = {
+  data: required(
+    "path",
+    "class/image folders, or train/, val/, test/ of them; digits: those of the package",
+    parseText,
+  ),
+  splitShares: option(
+    "pairs",
+    "share of each class for splits that have no folder: validation=0.2,test=0.1; default: 0.15 each",
+    pairsOf(parseShare, ["validation", "test"]),
+  ),
+  dataSeed: option("number", "seed of the split; default: 0", parseSeed),
+};
+
+/** PresetOptions, the budget and the seed. */
+export const structureOptions = {
+  preset: optionOr("glora", "name", `method: ${PRESETS.join(", ")} (linear: the head alone)`, oneOf(PRESETS)),
+  budget: option(
+    "count",
+    "most adapter parameters, the head not counted (100k), or an interval (100k..200k); default: what the method needs",
+    parseBudget,
+  ),
+  rank: option("rank", "largest rank of the low-rank forms; default: 8", parsePositive),
+  ranks: option("list", "ranks that glora offers; default: the powers of two up to the rank", listOf(parsePositive)),
+  layers: option(
+    "globs",
+    "layers to adapt, by name, parted by commas (*.attn.*,*.fc1); default: every linear layer but the head",
+    listOf(parseText),
+  ),
+  a: optionOr(
+    "elementwise",
+    "form",
+    "how A acts: elementwise (W * A) or product (W A)",
+    oneOf(["elementwise", "product"]),
+  ),
+  addBiases: unless("do not offer C and E on layers that have no bias"),
+  seed: optionOr("0", "number", "all chance comes from it", parseSeed),
+};
+
+const FORMS = ["lora", "vector", "scalar", "none", "head"] as const;
+
+/** TrainOptions: each replaces the recipe's setting. */
+export const trainOptions = {
+  epochs: option("count", "passes over the training examples", parsePositive),
+  batchSize: option("count", "examples per optimizer step", parsePositive),
+  microBatchSize: option(
+    "count",
+    "examples that run through the graph at once; default: the whole step",
+    parsePositive,
+  ),
+  learningRate: option("rate", "highest learning rate", parseNumber),
+  rateFactors: option(
+    "pairs",
+    "factors of the learning rate by form: lora=1,vector=3,head=1; default: 1 each",
+    pairsOf(parseNumber, FORMS),
+  ),
+  weightDecay: option("rate", "decoupled weight decay, multiplied by the learning rate", parseNumber),
+  clipNorm: option("norm", "largest norm of a step's gradient", parseNumber),
+  schedule: option(
+    "name",
+    "how the rate falls after the warm-up: cosine, linear, constant or paper",
+    oneOf(["cosine", "linear", "constant", "paper"]),
+  ),
+  warmupEpochs: option("count", "epochs over which the learning rate rises from 0", parseNumber),
+  dropPath: option("share", "probability of dropping the last block's residual branches", parseShare),
+  labelSmoothing: option("share", "share of the target that is spread over all classes", parseShare),
+  loss: option("name", "cross-entropy, or mse against one-hot targets", oneOf(["cross-entropy", "mse"])),
+  classWeights: option(
+    "list",
+    "weight of each class in the loss (1,2,0.5), or balanced: by inverse frequency",
+    (text: string) => (text === "balanced" ? text : listOf(parseNumber)(text)),
+  ),
+  validateEvery: option("count", "epochs between validations", parsePositive),
+  patience: option("count", "validations without a better score after which training stops", parsePositive),
+};
+
+/** SearchPlan: each replaces the recipe's setting. */
+export const searchOptions = {
+  population: option("count", "candidates of the random start and of each generation", parsePositive),
+  generations: option("count", "generations after the random start", parsePositive),
+  parents: option("count", "candidates that have children, the best so far", parsePositive),
+  mutants: option("count", "children of one parent in each generation", parsePositive),
+  crossovers: option("count", "children of two parents in each generation", parsePositive),
+  mutationRate: option("share", "probability that a mutant redraws the form of a tensor", parseShare),
+  fitness: option("name", "what candidates are ranked by on the validation split", oneOf(["accuracy", "loss"])),
+};
+
+/** FitOptions: how much work the whole does. */
+export const planOptions = {
+  recipe: optionOr(
+    "default",
+    "name",
+    "default: planned from measured times to end within --max-time; paper: the published settings",
+    oneOf(["default", "paper"]),
+  ),
+  maxTime: optionOr("1h", "duration", "time in which a planned run is to end: 1h, 30m, 90s, 1h30m", parseDuration),
+  further: unless("do not train the winner of the search any further"),
+};

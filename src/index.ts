@@ -1,0 +1,16 @@
+/** glora for Node.js: the core, and what reads and writes files. */
+
+export { describeBase, saveAdapter, verifyBase } from "./adapters/adapter-file.node.js";
+export { type MergeOptions, type MergeResult, mergeModel } from "./adapters/export.node.js";
+export { digits } from "./data/digits.node.js";
+export { imageFiles } from "./data/image-files.node.js";
+export { type ImageFolder, type ImageFolderOptions, imageFolder } from "./data/image-folder.node.js";
+export { openFile } from "./formats/file.node.js";
+export { openFolder } from "./formats/folder.node.js";
+export { writeSafetensors } from "./formats/safetensors-file.node.js";
+export { embeddedModel } from "./models/embedded.node.js";
+export { type OpenModelPathOptions, openModel } from "./models/open.node.js";
+export { createNodeRuntime, type NodeRuntimeOptions } from "./runtime/node/node-runtime.node.js";
+export { type FitToFolderOptions, fit, type Run } from "./search/run.node.js";
+export { folderStore } from "./training/folder-store.node.js";
+export * from "./web.js";

@@ -1,0 +1,136 @@
+/** What a run was begun with, as its folder remembers it: a run goes on only with the same. */
+import { GloraError } from "../base/errors.js";
+import type { Dataset } from "../data/dataset.js";
+import { parseJson } from "../formats/folder.js";
+import type { Model } from "../models/model.js";
+import { type RunStore, readStored } from "../training/store.js";
+import type { FitOptions } from "./fit.js";
+
+const FORMAT = "glora-run";
+const VERSION = 1;
+const CONFIG = "config.json";
+const DATA = "data.json";
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+type JsonObject = { readonly [key: string]: Json | undefined };
+
+export interface RunConfig {
+  readonly format: typeof FORMAT;
+  readonly version: typeof VERSION;
+  readonly model: { readonly path: string; readonly device: string };
+  readonly data: { readonly name: string };
+  /** The options of `fit` that shape its result, defaults filled in. */
+  readonly options: JsonObject;
+  /** Versions of the software, and the folder that relative paths start from. Not compared. */
+  readonly origin: JsonObject;
+}
+
+/** The config of a fit, in plain JSON. */
+export function configOf(model: Model, data: Dataset, o: FitOptions): RunConfig {
+  const { store: _, signal: __, onEvent: ___, stopAfter: ____, checkpointSeconds: _____, origin, adapter, ...rest } = o;
+  const options = { ...DEFAULTS, ...rest, ...(adapter && { adapter: adapter.name }) };
+  return plain({
+    format: FORMAT,
+    version: VERSION,
+    model: { path: model.folder.path ?? model.folder.name, device: model.runtime.device },
+    data: { name: data.name },
+    options,
+    origin: origin ?? {},
+  }) as RunConfig;
+}
+
+const DEFAULTS = { preset: "glora", recipe: "default", maxSeconds: 3600, seed: 0 };
+
+/** As it is read back: without what is undefined. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+/**
+ * Writes config and data description into a new run, or compares them with those of a run that is to go on.
+ *
+ * @throws {GloraError} CONFIG with everything that differs
+ */
+export async function claimRun(store: RunStore, config: RunConfig, data: Dataset): Promise<void> {
+  const description = plain(data.describe()) as Json;
+  const stored = await readConfig(store);
+  if (!stored) {
+    await writeConfig(store, config);
+    await store.write(DATA, `${JSON.stringify(description, null, 1)}\n`);
+    return;
+  }
+  const known = (await readDescription(store)) ?? {};
+  const found = [
+    ...differences(stored.model, config.model, "model"),
+    ...differences(stored.options, config.options, "options"),
+    ...differences(comparable(known), comparable(description), "data"),
+  ];
+  if (found.length === 0) return;
+  throw new GloraError(
+    "CONFIG",
+    `This run was begun with other settings; it goes on only with its own:${found.map((line) => `\n  ${line}`).join("")}\n` +
+      "Choose another folder for a new run, or go on with the settings of this one.",
+    { differences: found },
+  );
+}
+
+/** @throws {GloraError} CONFIG if the file is of another format or version */
+export async function readConfig(store: RunStore): Promise<RunConfig | undefined> {
+  const text = await readStored(store, CONFIG);
+  if (text === undefined) return undefined;
+  const config = parseJson(text, CONFIG) as Partial<RunConfig> | null;
+  if (config?.format === FORMAT && config.version === VERSION) return config as RunConfig;
+  throw new GloraError(
+    "CONFIG",
+    `${CONFIG}: expected format "${FORMAT}", version ${VERSION}; found ${JSON.stringify(config?.format)}, version ` +
+      `${JSON.stringify(config?.version)}.`,
+    { file: CONFIG },
+  );
+}
+
+export const writeConfig = (store: RunStore, config: RunConfig): Promise<void> =>
+  store.write(CONFIG, `${JSON.stringify(config, null, 2)}\n`);
+
+/** What the run's data said of itself: which examples are in which split, and how they came there. */
+export async function readDescription(store: RunStore): Promise<Json | undefined> {
+  const text = await readStored(store, DATA);
+  return text === undefined ? undefined : (parseJson(text, DATA) as Json);
+}
+
+/** Where a folder lies and which other files lie in it does not change the data. */
+const NOT_COMPARED = ["folder", "ignored"];
+
+const comparable = (description: Json): Json =>
+  isObject(description)
+    ? Object.fromEntries(Object.entries(description).filter(([key]) => !NOT_COMPARED.includes(key)))
+    : description;
+
+/** Items of a list that a difference names. */
+const NAMED = 3;
+
+/** What differs between the stored and the given value, a line for each place. */
+function differences(stored: Json | undefined, given: Json | undefined, place: string): string[] {
+  if (isObject(stored) && isObject(given)) {
+    const keys = new Set([...Object.keys(stored), ...Object.keys(given)]);
+    return [...keys].flatMap((key) => differences(stored[key], given[key], `${place}.${key}`));
+  }
+  if (JSON.stringify(stored) === JSON.stringify(given)) return [];
+  if (!Array.isArray(stored) || !Array.isArray(given))
+    return [`${place}: ${show(stored)} in the run, ${show(given)} now`];
+  const without = (all: readonly Json[], others: readonly Json[]) => {
+    const known = new Set(others.map((item) => JSON.stringify(item)));
+    return all.filter((item) => !known.has(JSON.stringify(item)));
+  };
+  const list = (items: readonly Json[]) =>
+    `${items.length} (${items.slice(0, NAMED).map(show).join(", ")}${items.length > NAMED ? ", …" : ""})`;
+  const [missing, added] = [without(stored, given), without(given, stored)];
+  if (missing.length + added.length === 0) return [`${place}: the same items in another order`];
+  const parts = [
+    ...(missing.length > 0 ? [`of the run are missing now: ${list(missing)}`] : []),
+    ...(added.length > 0 ? [`new since then: ${list(added)}`] : []),
+  ];
+  return [`${place}: ${parts.join("; ")}`];
+}
+
+const show = (value: Json | undefined): string => (value === undefined ? "not given" : JSON.stringify(value));
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

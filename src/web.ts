@@ -1,0 +1,68 @@
+/** The core: everything that runs unchanged in a browser. */
+export {
+  type AdaptedGraphOptions,
+  adaptedGraph,
+  INPUTS,
+} from "./adapters/adapted-graph.js";
+export {
+  type AdaptedModel,
+  fixedModel,
+  formKinds,
+  inheritedModel,
+  pullBack,
+  supernet,
+  trainableFeeds,
+  usedByGenome,
+} from "./adapters/adapted-model.js";
+export { type Adapter, type AdapterFile, encodeAdapter, loadAdapter, openAdapter } from "./adapters/adapter-file.js";
+export { attachAdapter, toAdapter } from "./adapters/attach.js";
+export { assertFeasible, type Budget, count, type Feasibility, feasibility, repair } from "./adapters/budget.js";
+export { inference } from "./adapters/inference.js";
+export { type LinearWeights, mergeLinear } from "./adapters/merge.js";
+export { checkMerge, type MergeReport, mergedTensors } from "./adapters/merge-model.js";
+export { PRESETS, type PresetName, type PresetOptions, presetSpace } from "./adapters/presets.js";
+export {
+  createSpace,
+  drawGenome,
+  drawStructure,
+  largestGenome,
+  onlyGenome,
+  type Space,
+  type SpaceOptions,
+  smallestGenome,
+} from "./adapters/space.js";
+export type { AForm, Form, FormKind, Genome, LayerShape, Structure, Support } from "./adapters/structure.js";
+export { type ErrorCode, GloraError } from "./base/errors.js";
+export { type Rng, rngFrom, rngStream } from "./base/rng.js";
+export type { Tensor } from "./base/tensor.js";
+export type { Augmentation } from "./data/augment.js";
+export type { Dataset, InputSpec, PrepareOptions, Split, SplitName } from "./data/dataset.js";
+export { type EvaluateOptions, evaluate, outputsOf } from "./evaluation/evaluate.js";
+export { balancedClassWeights, classificationMetrics, type Metrics } from "./evaluation/metrics.js";
+export { type Prediction, type PredictOptions, predict } from "./evaluation/predict.js";
+export { blobSource } from "./formats/blob.js";
+export type { Folder } from "./formats/folder.js";
+export { readFloat32, readSafetensors } from "./formats/safetensors.js";
+export { encodeSafetensors } from "./formats/safetensors-writer.js";
+export { type ByteSource, memorySource } from "./formats/source.js";
+export { Builder } from "./ir/builder.js";
+export { decodeModel, encodeModel } from "./ir/codec.js";
+export { Graph } from "./ir/graph.js";
+export type { Head, LinearLayer, Model } from "./models/model.js";
+export { type OpenModelOptions, openModelFolder } from "./models/open.js";
+export { createBuilder } from "./ops/index.js";
+export { lowerFor } from "./passes/lower.js";
+export type { DeviceName, OpenOptions, RunOptions, Runtime, Session } from "./runtime/runtime.js";
+export type { Candidate, Fitness, Score } from "./search/candidate.js";
+export { type EvolutionOptions, type EvolutionResult, evolve, type Genes } from "./search/evolution.js";
+export { type FitEvent, type FitOptions, type FitResult, fit } from "./search/fit.js";
+export { gloraGenes } from "./search/genes.js";
+export { paretoFront } from "./search/pareto.js";
+export { type Plan, planDefault, planPaper, type SearchPlan } from "./search/plan.js";
+export { clipGradientNorm } from "./training/clip.js";
+export { dropPathMasks, dropPathRates } from "./training/drop-path.js";
+export { type AdamWOptions, adamw, type Optimizer } from "./training/optimizer.js";
+export type { TrainOptions } from "./training/options.js";
+export { paperSchedule, type Schedule, warmupSchedule } from "./training/schedule.js";
+export { memoryStore, type RunStore } from "./training/store.js";
+export { type TrainHooks, type TrainResult, type TrainState, train } from "./training/train.js";

@@ -90,7 +90,8 @@ const only = ({ A, B, C, D, E }: Structure): LayerForms => ({ A: [A], B: [B], C:
  */
 export function toAdapter(adapted: AdaptedModel, facts: Pick<Adapter, "base" | "training"> = {}): Adapter {
   const { model, parameters, table, tensors, headOffset, genome, space } = adapted;
-  if (!genome) throw new GloraError("USAGE", "A supernet has no one structure to save as an adapter: search one first.");
+  if (!genome)
+    throw new GloraError("USAGE", "A supernet has no one structure to save as an adapter: search one first.");
   const { kind: _, ...preprocessing } = model.input;
   return {
     a: space.a,

@@ -15,8 +15,8 @@ const MODEL = "model.onnx";
 
 type External = TensorData & { kind: "external" };
 
-/** Weights begin at multiples of this many bytes: they can be mapped. */
-const PAGE = 4096;
+/** Weights begin at multiples of this many bytes, so that they can be used where they are mapped. */
+const ALIGNMENT = 64;
 
 /**
  * Writes `model.onnx`, with its weights in the types that they are stored in. Where they are more than `largest` bytes,
@@ -58,7 +58,7 @@ async function moveWeights(weights: readonly [string, ExternalWeight][], folder:
   let end = 0;
   try {
     for (const [weight, { data }] of weights) {
-      let padding = -end & (PAGE - 1);
+      let padding = -end & (ALIGNMENT - 1);
       if (!file || end + padding + data.length > largest) {
         await file?.close();
         names.push(`${MODEL}_data${names.length === 0 ? "" : `_${names.length}`}`);

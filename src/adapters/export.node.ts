@@ -82,7 +82,12 @@ export async function mergeModel(adapted: AdaptedModel, out: string, o: MergeOpt
     const wide = join(folder, "merged.float32.safetensors");
     await writeSafetensors(
       wide,
-      tensors.map(({ name, shape, values }) => ({ name, shape, dtype: "F32", data: async () => bytesOf(await values()) })),
+      tensors.map(({ name, shape, values }) => ({
+        name,
+        shape,
+        dtype: "F32",
+        data: async () => bytesOf(await values()),
+      })),
     );
     const merged = (await readSafetensors(await openFile(wide))).tensors;
     const exact = withWeights(model, weightsOf({ tensors: merged, files: [] }));
@@ -142,8 +147,7 @@ async function writeWeights(
     const name = rename(entry.name);
     if (name !== undefined) perFile.get(file)!.push(toWrite(name, entry, dtype && isFloat(stored) ? dtype : stored));
   };
-  for (const entry of tensors.values())
-    add(basename(entry.source.name), merged.get(entry.name) ?? entry, entry.dtype);
+  for (const entry of tensors.values()) add(basename(entry.source.name), merged.get(entry.name) ?? entry, entry.dtype);
   const usual = mostCommonFloat([...tensors.values()]);
   for (const entry of merged.values()) if (!tensors.has(entry.name)) add(files.at(-1)!, entry, usual);
 

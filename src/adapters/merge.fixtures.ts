@@ -44,4 +44,3 @@ export async function expected(library: Library): Promise<{ inputs: Record<strin
 }
 
 export const readJsonFile = async (...path: string[]) => JSON.parse(await readFile(join(...path), "utf8"));
-

@@ -4,10 +4,10 @@ import type { Tensor } from "../base/tensor.js";
 import type { Loss } from "../models/loss.js";
 import type { Model } from "../models/model.js";
 import { createBuilder } from "../ops/index.js";
-import { adaptedFromFile } from "./adapted-from-file.js";
 import { adaptedGraph, INPUTS } from "./adapted-graph.js";
 import { type AdaptedModel, pullBack, trainableFeeds } from "./adapted-model.js";
 import type { AdapterFile } from "./adapter-file.js";
+import { attachAdapter } from "./attach.js";
 import { globMatch } from "./glob.js";
 
 export interface RunModelOptions {
@@ -47,7 +47,7 @@ export async function runModel(
 ): Promise<Record<string, Tensor>> {
   const { labels, ...own } = inputs;
   checkNames(model, own);
-  const adapted = o.adapter && (await adaptedFromFile(model, o.adapter));
+  const adapted = o.adapter && (await attachAdapter(model, o.adapter));
   const fitted = await (adapted?.model ?? model).fitInputs(own);
   const target = labels && fitted.head ? lossInputs(labels, fitted, Object.values(own)[0]!.shape[0]!) : undefined;
   if (o.grad !== undefined && !target)

@@ -1,6 +1,8 @@
 /** Options that several commands take, under the names that the calls behind them use. */
+
 import { PRESETS } from "../adapters/presets.js";
-import { flag, option, optionOr, required, unless } from "./options.js";
+import type { Augmentation } from "../data/augment.js";
+import { flag, option, optionOr, required, unless, type ValuesOf } from "./options.js";
 import {
   listOf,
   oneOf,
@@ -108,6 +110,25 @@ export const trainOptions = {
   validateEvery: option("count", "epochs between validations", parsePositive),
   patience: option("count", "validations without a better score after which training stops", parsePositive),
 };
+
+/** Augmentation; none unless asked for. */
+export const augmentOptions = {
+  flip: option("share", "probability of mirroring a training image left to right; default: 0", parseShare),
+  randomCrop: option(
+    "share",
+    "random-resized crops of at least this share of a training image's area; default: none",
+    parseShare,
+  ),
+};
+
+/** What those options ask for. */
+export function augmentationOf({ flip, randomCrop }: ValuesOf<typeof augmentOptions>): Augmentation | undefined {
+  if (flip === undefined && randomCrop === undefined) return undefined;
+  return {
+    ...(flip !== undefined && { flip }),
+    ...(randomCrop !== undefined && { crop: { scale: [randomCrop, 1], ratio: [3 / 4, 4 / 3] } }),
+  };
+}
 
 /** SearchPlan: each replaces the recipe's setting. */
 export const searchOptions = {

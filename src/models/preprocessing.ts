@@ -76,8 +76,6 @@ function perChannel(values: readonly number[], channels: number): readonly numbe
 /** Codes of PIL's resampling filters. */
 const PIL_CODES = { 0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic" } as const;
 
-const HALF = [0.5, 0.5, 0.5];
-
 /** What the image processors say where the file does not. */
 const PROCESSORS: Readonly<Record<string, { resample: string; size?: Size; crop?: Size }>> = {
   ViT: { resample: "2" },
@@ -134,7 +132,7 @@ function edges(fields: Fields, key: string, fallback?: Size): { height: number; 
 }
 
 function channelValues(fields: Fields, key: string, channels: number): readonly number[] {
-  const values = fields.numbers(key, HALF.length === channels ? HALF : undefined);
+  const values = fields.numbers(key, Array<number>(channels).fill(0.5));
   if (values.length === channels) return values;
   if (values.length === 1) return Array<number>(channels).fill(values[0]!);
   fields.refuse(key, `${channels} numbers are expected (one a channel), not ${values.length}`);

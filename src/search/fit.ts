@@ -64,10 +64,10 @@ export interface FitOptions extends PresetOptions {
   /** Versions and places, to be kept with the run's config. */
   readonly origin?: { readonly [key: string]: Json };
   readonly signal?: AbortSignal;
-  readonly onEvent?: (event: FitEvent) => void;
+  readonly onProgress?: (event: FitEvent) => void;
 }
 
-export type Phase = "data" | "features" | "measure" | "train" | "search" | "further" | "test";
+export type Phase = "data" | "features" | "measure" | "train" | "search" | "further" | "test" | "predict";
 
 export type FitEvent =
   | { readonly type: "plan"; readonly plan: Plan; readonly space: Space; readonly budget: Budget }
@@ -134,9 +134,10 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
     throw new GloraError("DATA", `${data.name} has ${data.labels.length} classes; at least two are needed.`);
   await claimRun(store, configOf(base, data, { ...o, seed }), data);
 
+  const known = (await storedPlan(store)) ?? o.plan;
   const raw = await timed("data", async () => {
     let report: Report | undefined;
-    return data.prepare(full.input, o.plan ? o.plan.train.augment : o.train?.augment, {
+    return data.prepare(full.input, (known?.train ?? o.train)?.augment, {
       ...(signal && { signal }),
       onProgress: (done, total) => {
         report ??= progress("data", "example", total);
@@ -151,7 +152,6 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
       `${data.name} has no validation examples, by which a search could choose: split some off.`,
     );
 
-  const known = o.plan ?? (await storedPlan(store));
   const settings = known?.train ?? { ...trainingOf(recipe, seed), ...o.train, seed };
   // A head on a frozen trunk that gives the same features every time: the trunk runs once.
   const headOnly = space.layers.length === 0 && !settings.augment && !settings.dropPath;
@@ -167,7 +167,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   await setInitialValues(net, full, o.adapter);
   const plan = known ?? (await timed("measure", () => makePlan(net, splits, settings, o)));
   await store.write("plan.json", `${JSON.stringify(plan, null, 2)}\n`);
-  o.onEvent?.({ type: "plan", plan, space, budget });
+  o.onProgress?.({ type: "plan", plan, space, budget });
   const limit = o.maxSeconds ?? 3600;
   if (!known && plan.seconds > limit)
     note(
@@ -239,13 +239,13 @@ function budgetOf(space: Space, budget: FitOptions["budget"]): Budget {
   return assertFeasible(space, asked);
 }
 
-const note = (o: FitOptions, text: string): void => o.onEvent?.({ type: "note", text });
+const note = (o: FitOptions, text: string): void => o.onProgress?.({ type: "note", text });
 
 /** Reports how many items of a phase are done. */
 type Report = (detail: string, done: number) => void;
 
 /** Times phases, and reports how far they are. */
-function stopwatch({ onEvent }: FitOptions) {
+function stopwatch({ onProgress }: FitOptions) {
   const seconds: Partial<Record<Phase, number>> = {};
   const clock = () => performance.now() / 1000;
   return {
@@ -263,7 +263,7 @@ function stopwatch({ onEvent }: FitOptions) {
       const tracker = trackProgress(total, clock, before);
       let last = before;
       return (detail, done) => {
-        onEvent?.({ type: "progress", phase, unit, progress: tracker.advance(done - last), detail });
+        onProgress?.({ type: "progress", phase, unit, progress: tracker.advance(done - last), detail });
         last = done;
       };
     },
@@ -328,7 +328,7 @@ async function trainPhase(
     onValidation: async (validation) => {
       const { epoch, loss, trainLoss } = validation;
       accuracy = validation.accuracy;
-      o.onEvent?.({ type: "validation", phase, epoch, accuracy, loss, trainLoss });
+      o.onProgress?.({ type: "validation", phase, epoch, accuracy, loss, trainLoss });
       const scores = Object.fromEntries(
         Object.entries(validation.scores).map(([name, { confusion: _, ...metrics }]) => [name, metrics]),
       );
@@ -420,7 +420,7 @@ async function scoreSplits(
 }
 
 /** The plan with which the run was begun. */
-async function storedPlan(store: RunStore): Promise<Plan | undefined> {
+export async function storedPlan(store: RunStore): Promise<Plan | undefined> {
   const text = await readStored(store, "plan.json");
   return text === undefined ? undefined : (JSON.parse(text) as Plan);
 }

@@ -136,6 +136,24 @@ export function generationsFor(candidates: number, seed: number, given: Partial<
   };
 }
 
+/** The plan with other settings of its search, and with or without further training. */
+export function withSearch(
+  plan: Plan,
+  o: {
+    readonly search?: Partial<SearchPlan> | undefined;
+    readonly further?: Partial<TrainOptions> | false | undefined;
+  },
+): Plan {
+  const { further: planned, ...rest } = plan;
+  const further = planned ?? furtherOptions(plan.train, Math.ceil(plan.train.epochs / 2));
+  return {
+    ...rest,
+    ...(plan.search && { search: { ...plan.search, ...o.search } }),
+    ...(o.further === undefined && planned && { further: planned }),
+    ...(o.further && { further: { ...further, ...o.further } }),
+  };
+}
+
 /** Candidates of a search that finds as many new ones as it wants. */
 export const candidatesOf = ({ population = 50, generations = 20 }: Partial<SearchPlan>): number =>
   population * (generations + 1);

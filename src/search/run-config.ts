@@ -12,7 +12,7 @@ const CONFIG = "config.json";
 const DATA = "data.json";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
-type JsonObject = { readonly [key: string]: Json | undefined };
+export type JsonObject = { readonly [key: string]: Json | undefined };
 
 export interface RunConfig {
   readonly format: typeof FORMAT;
@@ -27,7 +27,16 @@ export interface RunConfig {
 
 /** The config of a fit, in plain JSON. */
 export function configOf(model: Model, data: Dataset, o: FitOptions): RunConfig {
-  const { store: _, signal: __, onEvent: ___, stopAfter: ____, checkpointSeconds: _____, origin, adapter, ...rest } = o;
+  const {
+    store: _,
+    signal: __,
+    onProgress: ___,
+    stopAfter: ____,
+    checkpointSeconds: _____,
+    origin,
+    adapter,
+    ...rest
+  } = o;
   const options = { ...DEFAULTS, ...rest, ...(adapter && { adapter: adapter.name }) };
   return plain({
     format: FORMAT,
@@ -53,8 +62,8 @@ export async function claimRun(store: RunStore, config: RunConfig, data: Dataset
   const description = plain(data.describe()) as Json;
   const stored = await readConfig(store);
   if (!stored) {
-    await writeConfig(store, config);
     await store.write(DATA, `${JSON.stringify(description, null, 1)}\n`);
+    await writeConfig(store, config); // last: where there is a config, the run is whole
     return;
   }
   const known = (await readDescription(store)) ?? {};

@@ -14,9 +14,10 @@ import type { Model } from "../models/model.js";
 import { openModel } from "../models/open.node.js";
 import type { DeviceName, Runtime } from "../runtime/runtime.js";
 import { folderStore } from "../training/folder-store.node.js";
-import type { RunStore } from "../training/store.js";
-import { type FitOptions, type FitResult, fit as fitInStore } from "./fit.js";
-import { type Json, type RunConfig, readConfig, readDescription, writeConfig } from "./run-config.js";
+import { type RunStore, readStored } from "../training/store.js";
+import { type FitOptions, type FitResult, fit as fitInStore, storedPlan } from "./fit.js";
+import { withSearch } from "./plan.js";
+import { type JsonObject, type RunConfig, readConfig, readDescription, writeConfig } from "./run-config.js";
 
 export interface FitToFolderOptions extends Omit<FitOptions, "store" | "origin"> {
   /**
@@ -55,15 +56,16 @@ export async function fit(model: Model, data: Dataset, o: FitToFolderOptions = {
   const { out, ...options } = o;
   if (out === undefined) return asRun(await fitInStore(model, data, options), data, undefined);
   await refuseOtherContent(out);
+  const store = folderStore(out);
   const origin = { glora: version(), node: process.version, cwd: process.cwd() };
-  const run = asRun(await fitInStore(model, data, { ...options, origin, store: folderStore(out) }), data, out);
+  const run = asRun(await fitInStore(model, data, { ...options, origin, store }), data, out);
   const adapter = join(out, "adapter");
-  if (run.test ?? run.validation ?? (run.genome && !o.stopAfter))
-    if (!(await exists(adapter))) await run.save(adapter);
+  const finished = (await store.read("result.json")) !== undefined;
+  if (finished && !(await holdsFiles(adapter))) await run.save(adapter);
   return run;
 }
 
-export interface ResumeOptions extends Pick<FitOptions, "stopAfter" | "checkpointSeconds" | "signal" | "onEvent"> {
+export interface ResumeOptions extends Pick<FitOptions, "stopAfter" | "checkpointSeconds" | "signal" | "onProgress"> {
   /** A runtime that is there already, in place of a new one on the run's device. */
   readonly runtime?: Runtime;
 }
@@ -92,7 +94,9 @@ export async function resume(path: string, o: ResumeOptions = {}): Promise<Run> 
     return await fit(model, data, {
       ...options,
       ...(modelConfig !== undefined && { modelConfig }),
-      ...(adapter !== undefined && { adapter: { ...(await openAdapter(await openFolder(from(adapter)))), name: adapter } }),
+      ...(adapter !== undefined && {
+        adapter: { ...(await openAdapter(await openFolder(from(adapter)))), name: adapter },
+      }),
       ...hooks,
       out: path,
     });
@@ -115,23 +119,113 @@ export interface SearchOptions extends ResumeOptions, Pick<FitOptions, "budget" 
  */
 export async function search(path: string, o: SearchOptions = {}): Promise<Run> {
   const { out, budget, search, further, ...hooks } = o;
-  const config = await runConfig(folderStore(path), path);
-  const given = { budget, search, further };
-  const asked = Object.entries(given).filter(([, value]) => value !== undefined) as [string, Json][];
-  if (out === undefined && asked.length === 0) return resume(path, hooks);
-
+  const asked = Object.entries({ budget, search, further }).filter(([, value]) => value !== undefined);
   const source = folderStore(path);
+  const config = await runConfig(source, path);
+  const plan = await storedPlan(source);
+  if (plan && !plan.search)
+    throw new GloraError("USAGE", `${path}: its preset leaves one structure; there is nothing to search.`, { path });
+  if (out === undefined && asked.length === 0) return resume(path, hooks);
   if (out === undefined && (await source.read("search.jsonl")))
     throw new GloraError(
       "USAGE",
-      `${path}: has begun its search already, with its own settings. Give a new folder (out) for a search with others.`,
+      `${path}: its search has begun already, with its own settings. Name a new folder (out) for one with others.`,
       { path },
     );
-  const target = out === undefined ? source : folderStore(out);
-  if (out !== undefined && (await exists(out)))
+  if (out !== undefined && (await holdsFiles(out)))
     throw new GloraError("FILE", `${out}: is not empty. Choose another folder for the new run.`, { out });
-  await planAnew(source, target, given);
-  if (out !== undefined) for (const file of ["data.json", "train.safetensors"]) await copy(source, target, file);
-  await writeConfig(target, { ...config, options: { ...config.options, ...Object.fromEntries(asked) } });
+
+  const target = out === undefined ? source : folderStore(out);
+  if (out !== undefined) await copyTraining(source, target);
+  if (plan) await target.write("plan.json", `${JSON.stringify(withSearch(plan, { search, further }), null, 2)}\n`);
+  await writeConfig(target, {
+    ...config,
+    options: { ...config.options, ...(Object.fromEntries(asked) as JsonObject) },
+  });
   return resume(out ?? path, hooks);
+}
+
+/** What the training of a supernet has left behind. */
+async function copyTraining(source: RunStore, target: RunStore): Promise<void> {
+  for (const file of ["data.json", "train.safetensors"]) {
+    const bytes = await source.read(file);
+    if (bytes) await target.write(file, bytes);
+  }
+  const log = (await readStored(source, "log.jsonl")) ?? "";
+  const ofTraining = log.split("\n").filter((line) => line.startsWith('{"phase":"train"'));
+  await target.write("log.jsonl", ofTraining.map((line) => `${line}\n`).join(""));
+}
+
+async function runConfig(store: RunStore, path: string): Promise<RunConfig> {
+  const config = await readConfig(store);
+  if (config) return config;
+  throw new GloraError("FILE", `${path}: holds no run (it has no config.json).`, { path });
+}
+
+/** How the run's data is opened again, from what it said of itself. */
+async function dataSource(store: RunStore, path: string, from: (place: string) => string): Promise<DataSource> {
+  const description = (await readDescription(store)) as Partial<ImageFolderDescription> | undefined;
+  if (description?.kind === "digits") return { path: "digits" };
+  if (description?.kind === "image-folder" && description.folder !== undefined) {
+    const { folder, share, seed } = description;
+    return { path: from(folder), ...(share && { split: share }), ...(seed !== undefined && { seed }) };
+  }
+  throw new GloraError(
+    "USAGE",
+    `${path}: its data was given by a program and cannot be opened from here. Call fit again with the same model, data, ` +
+      "options and folder (out).",
+    { path },
+  );
+}
+
+interface ImageFolderDescription {
+  readonly kind: string;
+  readonly folder: string;
+  readonly share: { readonly validation: number; readonly test: number };
+  readonly seed: number;
+}
+
+/** Refuses a folder with something else in it. */
+async function refuseOtherContent(out: string): Promise<void> {
+  const files: readonly string[] = await readdir(out).catch(() => []);
+  // A run that was killed in its first moment has left no config yet.
+  const foreign = files.filter((file) => file !== "data.json" && !file.startsWith("."));
+  if (foreign.length === 0 || files.includes("config.json")) return;
+  throw new GloraError("FILE", `${out}: is not empty and holds no run. Choose another folder for the run.`, { out });
+}
+
+const holdsFiles = async (folder: string): Promise<boolean> => (await readdir(folder).catch(() => [])).length > 0;
+
+/** The package's own version: package.json lies two folders up in src/ and in dist/. */
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;
+
+/** How many examples base, adapted and merged model are compared on. */
+const COMPARED = 16;
+
+function asRun(result: FitResult, data: Dataset, folder: string | undefined): Run {
+  const { adapted, genome } = result;
+  const { model } = adapted;
+  const requireStructure = (): void => {
+    if (!genome)
+      throw new GloraError("USAGE", "The fit stopped after training: no structure is chosen yet. Search one first.");
+  };
+  return {
+    ...result,
+    folder,
+    async merge(out, o = {}) {
+      requireStructure();
+      const splits = await data.prepare(model.input);
+      const split = splits.validation.size > 0 ? splits.validation : splits.train;
+      const inputs = await split.inputs(Array.from({ length: Math.min(COMPARED, split.size) }, (_, i) => i));
+      return mergeModel(adapted, out, { ...o, inputs });
+    },
+    async save(out) {
+      requireStructure();
+      const base = await describeBase(basename(resolvePath(model.name)), model.folder, model.checkpoint.files);
+      const { parameters, plan, validation, test } = result;
+      const scores = { validation: validation?.accuracy, test: test?.accuracy };
+      await saveAdapter(out, toAdapter(adapted, { base, training: { data: data.name, parameters, ...scores, plan } }));
+    },
+  };
 }

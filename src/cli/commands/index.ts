@@ -1,6 +1,24 @@
 /** Every command: a new one is a file beside this and a line here. */
 import type { Command } from "../command.js";
+import { demo } from "./demo.js";
+import { evalCommand } from "./eval.js";
+import { fit, train } from "./fit.js";
 import { inspect } from "./inspect.js";
+import { merge } from "./merge.js";
+import { predict } from "./predict.js";
+import { resume } from "./resume.js";
 import { run } from "./run.js";
+import { search } from "./search.js";
 
-export const commands: readonly Command[] = [inspect, run];
+export const commands: readonly Command[] = [
+  fit,
+  train,
+  search,
+  resume,
+  merge,
+  evalCommand,
+  predict,
+  inspect,
+  run,
+  demo,
+];

@@ -1,0 +1,125 @@
+import { rm } from "node:fs/promises";
+import { count } from "../../adapters/budget.js";
+import { mergeModel } from "../../adapters/export.node.js";
+import { type PresetName, presetSpace } from "../../adapters/presets.js";
+import { onlyGenome } from "../../adapters/space.js";
+import { digits } from "../../data/digits.node.js";
+import { embeddedModel } from "../../models/embedded.node.js";
+import { openModel } from "../../models/open.node.js";
+import { type ComparedMethod, compareMethods } from "../../search/compare.js";
+import { formatCount, formatDuration } from "../../training/progress.js";
+import { defineCommand } from "../command.js";
+import { mergeLines } from "../merge-lines.js";
+import { percent } from "../metrics-table.js";
+import { flag, optionOr } from "../options.js";
+import { drawStructure } from "../structure-drawing.js";
+import { table } from "../table.js";
+import type { Paint } from "../terminal.js";
+import { parseSeed, parseText } from "../values.js";
+
+const METHODS: readonly PresetName[] = ["linear", "bitfit", "ssf", "lora", "glora"];
+
+/** The whole takes minutes on two cores; the short form shows that everything works. */
+const FULL = { epochs: 10, furtherEpochs: 5, learningRates: [3e-3, 1e-2], population: 15, generations: 3 };
+const SHORT = { epochs: 2, furtherEpochs: 1, learningRates: [1e-2], population: 6, generations: 1 };
+
+export const demo = defineCommand({
+  name: "demo",
+  summary: "Fine-tune the embedded model on handwritten digits: five methods, a search, a merge.",
+  details:
+    "Every method has at most as many adapter parameters as SSF, as many steps, and the same learning rates to choose " +
+    "from on validation images. Takes a few minutes on two cores; --short less than one.",
+  arguments: {},
+  options: {
+    short: flag("fewer steps, rates and candidates: shows that everything works, not how well"),
+    out: optionOr("digits-vit", "folder", "where the merged model is written; replaced if a demo wrote it", parseText),
+    seed: optionOr("0", "number", "all chance comes from it", parseSeed),
+  },
+  examples: [{ command: "glora demo --short", text: "In less than a minute" }],
+  async run({ short, out, seed }, context) {
+    const started = performance.now();
+    const model = await openModel(embeddedModel);
+    try {
+      const data = digits();
+      const ssf = presetSpace("ssf", model.layers);
+      const budget = count(onlyGenome(ssf)!, ssf.layers);
+      const { population, generations, ...work } = short ? SHORT : FULL;
+      const total = [...model.weights.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+      context.print(
+        `vit-micro: ${model.layers.length} linear layers, ${formatCount(total)} parameters. Handwritten digits: 1,000 to ` +
+          `train on, 400 to choose by, 600 to test on.\nEach method: at most ${formatCount(budget)} adapter parameters ` +
+          `(SSF's), ${work.epochs} epochs, learning rates ${work.learningRates.join(" and ")}.\n`,
+      );
+      const results = await compareMethods(model, data, {
+        methods: METHODS,
+        budget,
+        ...work,
+        search: searchOf(population, generations),
+        seed,
+        signal: context.signal,
+        onProgress: (event) => {
+          if (event.type === "progress") context.onEvent(event);
+        },
+        onResult: ({ method, test }) => context.note(`${method}: ${percent(test.accuracy)} of the test images`),
+      });
+      context.print(comparison(results, context.paint));
+
+      const { result } = results.find(({ method }) => method === "glora")!;
+      const { adapted, genome } = result;
+      context.print(
+        `\nThe structure that the search chose:\n\n${drawStructure(model.layers, genome!, "elementwise", context.paint)}\n`,
+      );
+
+      await rm(out, { recursive: true, force: true });
+      const { validation } = await data.prepare(model.input);
+      const inputs = await validation.inputs(Array.from({ length: 16 }, (_, i) => i * 25));
+      const merge = await mergeModel(adapted, out, { inputs });
+      context.print(`${mergeLines(merge)}\n`);
+      context.print(
+        `The merged model, of the original shape, is in ${out}/. Use it:\n\n` +
+          `  npx glora eval --model ${out} --data digits\n  npx glora predict --model ${out} --data FOLDER_OF_IMAGES\n\n` +
+          `Took ${formatDuration((performance.now() - started) / 1000)}.`,
+      );
+      context.emit({
+        budget,
+        methods: results.map(({ result: _, ...row }) => ({
+          ...row,
+          validation: row.validation.accuracy,
+          test: row.test.accuracy,
+        })),
+        merged: out,
+        merge: merge.report,
+      });
+    } finally {
+      await model.runtime.dispose();
+    }
+  },
+});
+
+const searchOf = (population: number, generations: number) => ({
+  population,
+  generations,
+  parents: Math.max(2, Math.round(population / 3)),
+  mutants: Math.floor(population / 2),
+  crossovers: Math.floor(population / 2),
+});
+
+/** One row a method; the search's cost is a row of its own. */
+function comparison(results: readonly ComparedMethod[], paint: Paint): string {
+  const right = (title: string) => ({ title, align: "right" as const });
+  const rows = results.flatMap((row) => {
+    const { method, rank, parameters, learningRate, validation, test, seconds, searchSeconds, candidates } = row;
+    const name = method === "glora" ? "searched GLoRA" : rank === undefined ? method : `${method} r=${rank}`;
+    const line = [
+      name,
+      formatCount(parameters),
+      String(learningRate),
+      percent(validation.accuracy),
+      percent(test.accuracy),
+      formatDuration(seconds),
+    ];
+    if (method !== "glora") return [line];
+    return [line, [`  its search: ${candidates} candidates`, "", "", "", "", formatDuration(searchSeconds)]];
+  });
+  return table(["method", ...["parameters", "rate", "validation", "test", "time"].map(right)], rows, paint);
+}

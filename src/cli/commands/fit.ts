@@ -1,0 +1,155 @@
+import { join } from "node:path";
+import { openAdapter } from "../../adapters/adapter-file.js";
+import { openData } from "../../data/open.node.js";
+import { openFolder } from "../../formats/folder.node.js";
+import { openModel } from "../../models/open.node.js";
+import type { FitOptions } from "../../search/fit.js";
+import { fit as fitRun, type Run } from "../../search/run.node.js";
+import { type Context, defineCommand } from "../command.js";
+import { mergeLines } from "../merge-lines.js";
+import { given, option, required, unless, type ValuesOf } from "../options.js";
+import { reportRun } from "../run-report.js";
+import {
+  augmentationOf,
+  augmentOptions,
+  dataOptions,
+  modelOptions,
+  planOptions,
+  searchOptions,
+  structureOptions,
+  trainOptions,
+} from "../shared-options.js";
+import { parseText } from "../values.js";
+
+const runOptions = {
+  model: required("folder", "the pretrained model", parseText),
+  ...dataOptions,
+  out: required(
+    "folder",
+    "the run: config, log, checkpoints, results; an interrupted one with the same settings goes on",
+    parseText,
+  ),
+  adapter: option("folder", "start from this adapter", parseText),
+  ...structureOptions,
+};
+
+export const fit = defineCommand({
+  name: "fit",
+  summary: "Train, search, merge and test in one: from a pretrained model and images to a merged model.",
+  details:
+    "Trains a supernet of GLoRA adapters, searches a structure within --budget, trains the winner further, tests it once, " +
+    "and writes the merged model to RUN/merged. Epochs and candidates are planned from measured times to end within " +
+    "--max-time; options replace single settings. Ctrl-C saves; the same command, or glora resume RUN, goes on.",
+  arguments: {},
+  options: {
+    ...runOptions,
+    ...planOptions,
+    ...trainOptions,
+    ...augmentOptions,
+    ...searchOptions,
+    merge: unless("do not merge"),
+    ...modelOptions,
+  },
+  examples: [
+    {
+      command: "glora fit --model models/vit-micro --data flowers --out runs/flowers --budget 50k --max-time 20m",
+      text: "A folder of images, at most 50,000 adapter parameters, in about twenty minutes",
+    },
+    {
+      command: "glora fit --model models/vit-micro --data digits --out runs/lora --preset lora --rank 4",
+      text: "LoRA instead",
+    },
+  ],
+  async run(values, context) {
+    await startRun(
+      values,
+      context,
+      {
+        recipe: values.recipe,
+        maxSeconds: values.maxTime,
+        ...(!values.further && { further: false }),
+        ...searchOf(values),
+      },
+      values.merge,
+    );
+  },
+});
+
+export const train = defineCommand({
+  name: "train",
+  summary: "Train a supernet, or the one structure of a preset, without searching.",
+  details:
+    "The run goes on with glora search RUN; a preset that leaves no choice is finished, and glora merge RUN merges it.",
+  arguments: {},
+  options: { ...runOptions, ...planOptions, ...trainOptions, ...augmentOptions, ...modelOptions },
+  examples: [
+    { command: "glora train --model models/vit-micro --data digits --out runs/net --max-time 10m", text: "A supernet" },
+    {
+      command:
+        "glora train --model models/vit-micro --data digits --out runs/ssf --preset ssf --epochs 20 --learning-rate 0.005",
+      text: "SSF with given settings",
+    },
+  ],
+  async run(values, context) {
+    await startRun(
+      values,
+      context,
+      {
+        recipe: values.recipe,
+        maxSeconds: values.maxTime,
+        ...(!values.further && { further: false }),
+        stopAfter: "train",
+      },
+      false,
+    );
+  },
+});
+
+type RunValues = ValuesOf<typeof runOptions & typeof trainOptions & typeof augmentOptions & typeof modelOptions>;
+
+async function startRun(values: RunValues, context: Context, options: FitOptions, merge: boolean): Promise<void> {
+  const data = await openData({ path: values.data, ...given({ split: values.splitShares, seed: values.dataSeed }) });
+  const model = await openModel(values.model, given({ config: values.config, device: values.device }));
+  try {
+    const { budget, preset, rank, ranks, layers, a, addBiases, seed, config, out } = values;
+    const adapter = values.adapter === undefined ? undefined : await openAdapter(await openFolder(values.adapter));
+    const run = await fitRun(model, data, {
+      ...given({ budget, rank, ranks, layers, adapter, modelConfig: config }),
+      preset,
+      a,
+      addBiases,
+      seed,
+      train: trainingOf(values),
+      ...options,
+      out,
+      signal: context.signal,
+      onProgress: context.onEvent,
+    });
+    await finishRun(run, context, merge);
+  } finally {
+    await model.runtime.dispose();
+  }
+}
+
+/** Merges a run that is to be merged, and reports it. */
+export async function finishRun(run: Run, context: Context, merge: boolean): Promise<void> {
+  if (!merge || !run.genome || !run.folder) return reportRun(run, context);
+  const merged = join(run.folder, "merged");
+  const result = await run.merge(merged);
+  reportRun(run, context, { merged, merge: { ...result.report, storage: result.storage } });
+  context.print(
+    `\n${mergeLines(result)}\n\nMerged: ${merged}. Use it:\n  glora predict --model ${merged} --data FOLDER_OF_IMAGES`,
+  );
+}
+
+function trainingOf(values: ValuesOf<typeof trainOptions & typeof augmentOptions>): NonNullable<FitOptions["train"]> {
+  const settings = Object.keys(trainOptions).map((key) => [key, values[key as keyof typeof trainOptions]]);
+  return given({ ...Object.fromEntries(settings), augment: augmentationOf(values) });
+}
+
+function searchOf(values: ValuesOf<typeof searchOptions>): Pick<FitOptions, "search"> {
+  const settings = given(
+    Object.fromEntries(Object.keys(searchOptions).map((key) => [key, values[key as keyof typeof searchOptions]])),
+  );
+  return Object.keys(settings).length > 0 ? { search: settings } : {};
+}

@@ -1,0 +1,72 @@
+import { openAdapter } from "../../adapters/adapter-file.js";
+import { verifyBase } from "../../adapters/adapter-file.node.js";
+import { attachAdapter } from "../../adapters/attach.js";
+import { mergeModel } from "../../adapters/export.node.js";
+import type { Split } from "../../data/dataset.js";
+import { imageFiles } from "../../data/image-files.node.js";
+import { openData } from "../../data/open.node.js";
+import { openFolder } from "../../formats/folder.node.js";
+import type { Model } from "../../models/model.js";
+import { openModel } from "../../models/open.node.js";
+import { defineCommand } from "../command.js";
+import { mergeLines } from "../merge-lines.js";
+import { flag, given, option, required } from "../options.js";
+import { modelOptions } from "../shared-options.js";
+import { oneOf, parseText } from "../values.js";
+
+/** How many images base, adapted and merged model are compared on. */
+const COMPARED = 16;
+
+export const merge = defineCommand({
+  name: "merge",
+  summary: "Fold an adapter into its model: a plain model of the original shape, checked before it is kept.",
+  details:
+    "Compares adapted and merged model on real images, prints the largest difference of the logits and of each layer, and " +
+    "leaves no folder behind when they disagree.",
+  arguments: {},
+  options: {
+    model: required("folder", "the model that the adapter was trained on", parseText),
+    adapter: required("folder", "the adapter, for instance RUN/adapter", parseText),
+    out: required("folder", "a new folder for the merged model", parseText),
+    data: option("path", "images for the check: a folder, or digits; default: digits", parseText),
+    dtype: option(
+      "type",
+      "type of the stored weights: F32, F16 or BF16; default: the base's own",
+      oneOf(["F32", "F16", "BF16"]),
+    ),
+    verify: flag("compare the model's files with the hashes that the adapter recorded"),
+    ...modelOptions,
+  },
+  examples: [
+    {
+      command: "glora merge --model models/vit-micro --adapter runs/flowers/adapter --data flowers --out flowers-vit",
+      text: "Merge the adapter of a run",
+    },
+  ],
+  async run({ model: path, adapter: folder, out, data = "digits", dtype, verify, config, device }, context) {
+    const model = await openModel(path, given({ config, device }));
+    try {
+      const file = await openAdapter(await openFolder(folder));
+      if (verify) await verifyBase(file.manifest.base, model.folder);
+      const adapted = await attachAdapter(model, file);
+      const split = await someImages(data, model);
+      const inputs = await split.inputs(Array.from({ length: Math.min(COMPARED, split.size) }, (_, i) => i));
+      const result = await mergeModel(adapted, out, { inputs, ...given({ dtype }) });
+      context.emit({
+        merged: out,
+        ...result.report,
+        storage: result.storage,
+        onnx: result.onnxFolder,
+        notes: result.notes,
+      });
+      context.print(`${mergeLines(result)}\n\nMerged: ${out}`);
+    } finally {
+      await model.runtime.dispose();
+    }
+  },
+});
+
+async function someImages(path: string, model: Model): Promise<Split> {
+  if (path !== "digits") return (await imageFiles(path)).prepare(model.input);
+  return (await (await openData({ path })).prepare(model.input)).validation;
+}

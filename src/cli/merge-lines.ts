@@ -1,0 +1,24 @@
+/** What a merge found, as people read it. */
+import type { MergeResult } from "../adapters/export.node.js";
+
+/** The check of a merge in a few lines: logits, the worst layer, rounding and storage. */
+export function mergeLines({ report, storage, onnxFolder, notes }: MergeResult): string {
+  const { examples, logits, logitsLimit, rounding, layers, layerLimit } = report;
+  const worst = layers.reduce<(typeof layers)[number] | undefined>(
+    (a, b) => (a && a.difference >= b.difference ? a : b),
+    undefined,
+  );
+  const e = (n: number) => n.toExponential(1);
+  return [
+    `Merge check on ${examples} examples, relative to the largest value (float32):`,
+    `  logits, merged against adapted   ${e(logits)}  (limit ${e(logitsLimit)}; the base against itself, summed in another order: ${e(rounding)})`,
+    ...(worst
+      ? [
+          `  largest of ${layers.length} layers            ${e(worst.difference)}  (limit ${e(layerLimit)}), ${worst.name}`,
+        ]
+      : []),
+    `  rounding to the stored type      ${e(storage)}  (apart: not an error of merging)`,
+    `For transformers.js: ${onnxFolder}`,
+    ...notes.map((note) => `Note: ${note}`),
+  ].join("\n");
+}

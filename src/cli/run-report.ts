@@ -1,0 +1,46 @@
+/** What commands say of a run: its plan before, its result after. */
+import type { Run } from "../search/run.node.js";
+import { formatCount } from "../training/progress.js";
+import type { Context } from "./command.js";
+import { drawFront } from "./front-drawing.js";
+import { metricsTable, percent } from "./metrics-table.js";
+import { drawStructure } from "./structure-drawing.js";
+
+/** Prints a finished run: structure, front and scores; for programs the same as JSON. */
+export function reportRun(run: Run, context: Context, more: Readonly<Record<string, unknown>> = {}): void {
+  const { adapted, genome, parameters, validation, test, search, folder, seconds } = run;
+  const { paint } = context;
+  if (!genome) {
+    context.print(`The supernet is trained${folder ? `, in ${folder}` : ""}. Next: glora search ${folder ?? "RUN"}`);
+    context.emit({ run: folder, seconds, ...more });
+    return;
+  }
+  if (adapted.space.layers.length > 0)
+    context.print(`${drawStructure(adapted.space.layers, genome, adapted.space.a, paint)}\n`);
+  if (search) {
+    const points = search.front.map(({ parameters: p, accuracy, index }) => ({
+      parameters: p,
+      score: accuracy,
+      chosen: index === search.best.index,
+    }));
+    context.print(`Parameters against accuracy on validation, ${search.evaluated} candidates, inherited weights:\n`);
+    context.print(`${drawFront(points, percent, paint)}\n`);
+    if (search.note !== undefined) context.print(`${search.note}\n`);
+  }
+  context.print(`${formatCount(parameters!)} adapter parameters, the head not counted.\n`);
+  if (validation || test) context.print(metricsTable({ validation, test }, paint));
+  if (folder) context.print(`\nRun: ${folder} (adapter: ${folder}/adapter)`);
+  context.emit({
+    run: folder,
+    parameters,
+    validation,
+    test,
+    ...(search && {
+      candidates: search.evaluated,
+      searched: { accuracy: search.best.accuracy, loss: search.best.loss },
+    }),
+    layers: Object.fromEntries(genome),
+    seconds,
+    ...more,
+  });
+}

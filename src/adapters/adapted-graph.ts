@@ -43,9 +43,6 @@ export interface AdaptedGraphOptions {
   readonly observe?: Observe;
 }
 
-/** Elements of a trainable head: weight [out, in], then bias [out]. */
-export const headSize = (model: Model): number => (model.head ? model.head.out * (model.head.in + 1) : 0);
-
 /**
  * Builds the graph. Outputs: `logits` (or `features`), and as asked for `loss`, `gradients`, `grad.<weight>`.
  */

@@ -50,7 +50,7 @@ function withHeadOf(model: Model, { name: adapter, manifest: { labels }, tensors
     if (own && model.head?.out === outputs) return model;
     return model.withHead(labels ?? Array.from({ length: outputs }, (_, i) => `LABEL_${i}`));
   }
-  if (own || !model.head || (model.labels === undefined && labels.length === model.head.out)) return model;
+  if (own || !model.head || labels.length === model.head.out) return model;
   throw new GloraError(
     "ADAPTER",
     `The adapter ${adapter} is for the classes ${labels.slice(0, 4).join(", ")}${labels.length > 4 ? ", …" : ""}, which ` +

@@ -74,7 +74,7 @@ test("broken lines are reported with file and line", async () => {
     "run/history.jsonl, line 2: expected candidate 1, found 2: lines before it are missing.",
   );
   expect(() => read(changed((json) => Object.assign(json, { accuracy: "high" })))).toThrow(
-    /^run\/history.jsonl, line 2: not a candidate \(field "accuracy": .*expected number/,
+    /^run\/history.jsonl, line 2: not a candidate \(accuracy: .*number.* is expected, not "high"\)/,
   );
   expect(() => read(changed((json) => Object.assign(json, { layers: { c: {} } })))).toThrow(
     'line 2: layer "c" is not adapted in this run.',

@@ -1,27 +1,8 @@
-import { z } from "zod";
 import type { Space } from "../adapters/space.js";
 import { type Genome, genomeToJson, NO_CHANGE, parseForm, type Structure, SUPPORTS } from "../adapters/structure.js";
 import { GloraError } from "../base/errors.js";
-import type { Candidate } from "./candidate.js";
-
-const score = z.object({
-  accuracy: z.number(),
-  // JSON has no infinity: the loss of a candidate that diverged is null.
-  loss: z
-    .number()
-    .nullable()
-    .transform((loss) => loss ?? Number.POSITIVE_INFINITY),
-});
-const line = score.extend({
-  index: z.int().nonnegative(),
-  generation: z.int().nonnegative(),
-  origin: z.enum(["random", "mutant", "crossover"]),
-  parents: z.array(z.int().nonnegative()),
-  parameters: z.int().nonnegative(),
-  key: z.string(),
-  layers: z.record(z.string(), z.record(z.string(), z.string())),
-  rescored: score.optional(),
-});
+import { Fields } from "../formats/fields.js";
+import type { Candidate, Origin, Score } from "./candidate.js";
 
 /**
  * A candidate as one line of a history file (JSON Lines), its newline included. A finalist that is scored again is a
@@ -51,30 +32,54 @@ export function decodeHistory(text: string, space: Space, file: string): Candida
     const json = parseJson(content);
     // A line that was cut is never valid JSON, and only the last one can have been.
     if (json === undefined && number === lines.length - 1) break;
-    const { data, error } = line.safeParse(json);
-    if (!data) throw fail(`not a candidate (${json === undefined ? "no JSON" : issueText(error)})`);
-    if (data.index > history.length) {
-      throw fail(`expected candidate ${history.length}, found ${data.index}: lines before it are missing`);
-    }
-    const { layers, rescored, ...rest } = data;
-    const genome = readGenome(layers, space, fail);
-    history[data.index] = { ...rest, genome, ...(rescored && { rescored }) };
+    if (json === undefined) throw fail("not a candidate (no JSON)");
+    const fields = new Fields(json);
+    const index = fields.natural("index", undefined, 0);
+    const candidate = {
+      index,
+      generation: fields.natural("generation", undefined, 0),
+      origin: fields.choice<Origin>("origin", undefined, {
+        random: "random",
+        mutant: "mutant",
+        crossover: "crossover",
+      }),
+      parents: readParents(fields),
+      parameters: fields.natural("parameters", undefined, 0),
+      key: fields.text("key"),
+      ...readScore(fields),
+      ...(fields.has("rescored") && { rescored: readScore(fields.object("rescored")) }),
+    };
+    const genome = readGenome(fields.object("layers"), space, fail);
+    if (fields.problems.length > 0) throw fail(`not a candidate (${fields.problems[0]})`);
+    if (index > history.length)
+      throw fail(`expected candidate ${history.length}, found ${index}: lines before it are missing`);
+    history[index] = { ...candidate, genome };
   }
   return history;
 }
 
-function readGenome(
-  layers: Record<string, Record<string, string>>,
-  space: Space,
-  fail: (problem: string) => GloraError,
-): Genome {
-  const unknown = Object.keys(layers).find((name) => !space.forms.has(name));
+/** JSON has no infinity: the loss of a candidate that diverged is null. */
+const readScore = (fields: Fields): Score => ({
+  accuracy: fields.numbers("accuracy")[0]!,
+  loss: fields.has("loss") ? fields.numbers("loss")[0]! : Number.POSITIVE_INFINITY,
+});
+
+function readParents(fields: Fields): readonly number[] {
+  const parents = fields.raw("parents");
+  if (Array.isArray(parents) && parents.every((p) => Number.isSafeInteger(p) && p >= 0)) return parents;
+  fields.refuse("parents", "a list of natural numbers is expected");
+  return [];
+}
+
+function readGenome(layers: Fields, space: Space, fail: (problem: string) => GloraError): Genome {
+  const unknown = layers.keys.find((name) => !space.forms.has(name));
   if (unknown !== undefined) throw fail(`layer "${unknown}" is not adapted in this run`);
   const structure = (name: string): Structure => {
-    const found = layers[name] ?? {};
+    const found = layers.object(name);
     const forms = SUPPORTS.map((support) => {
-      const form = parseForm(found[support] ?? "none", support, space.a);
-      if (!form) throw fail(`support ${support} of "${name}" has no form "${found[support]}"`);
+      const text = found.raw(support) ?? "none";
+      const form = parseForm(text, support, space.a);
+      if (!form) throw fail(`support ${support} of "${name}" has no form "${text}"`);
       return [support, form];
     });
     return { ...NO_CHANGE, ...Object.fromEntries(forms) };
@@ -88,9 +93,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function issueText(error: z.ZodError): string {
-  const issue = error.issues[0]!;
-  return `field "${issue.path.join(".")}": ${issue.message}`;
 }

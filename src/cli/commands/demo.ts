@@ -1,9 +1,12 @@
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { count } from "../../adapters/budget.js";
 import { mergeModel } from "../../adapters/export.node.js";
 import { type PresetName, presetSpace } from "../../adapters/presets.js";
 import { onlyGenome } from "../../adapters/space.js";
+import { GloraError } from "../../base/errors.js";
 import { digits } from "../../data/digits.node.js";
+import { readJson } from "../../formats/folder.js";
+import { openFolder } from "../../formats/folder.node.js";
 import { embeddedModel } from "../../models/embedded.node.js";
 import { openModel } from "../../models/open.node.js";
 import { type ComparedMethod, compareMethods } from "../../search/compare.js";
@@ -38,9 +41,10 @@ export const demo = defineCommand({
   examples: [{ command: "glora demo --short", text: "In less than a minute" }],
   async run({ short, out, seed }, context) {
     const started = performance.now();
+    const data = digits();
+    const isOurs = await isDemoModel(out, data.labels);
     const model = await openModel(embeddedModel);
     try {
-      const data = digits();
       const ssf = presetSpace("ssf", model.layers);
       const budget = count(onlyGenome(ssf)!, ssf.layers);
       const { population, generations, ...work } = short ? SHORT : FULL;
@@ -70,7 +74,7 @@ export const demo = defineCommand({
         `\nThe structure that the search chose:\n\n${drawStructure(model.layers, genome!, "elementwise", context.paint)}\n`,
       );
 
-      await rm(out, { recursive: true, force: true });
+      if (isOurs) await rm(out, { recursive: true });
       const { validation } = await data.prepare(model.input);
       const inputs = await validation.inputs(Array.from({ length: 16 }, (_, i) => i * 25));
       const merge = await mergeModel(adapted, out, { inputs });
@@ -103,6 +107,21 @@ const searchOf = (population: number, generations: number) => ({
   mutants: Math.floor(population / 2),
   crossovers: Math.floor(population / 2),
 });
+
+/**
+ * Whether the folder is what an earlier demo wrote, and may be replaced.
+ * @throws {GloraError} FILE if it holds anything else
+ */
+async function isDemoModel(path: string, labels: readonly string[]): Promise<boolean> {
+  const files: readonly string[] = await readdir(path).catch(() => []);
+  if (files.length === 0) return false;
+  const config = files.includes("config.json") ? await readJson(await openFolder(path), "config.json") : undefined;
+  const found = (config as { readonly label_names?: unknown } | undefined)?.label_names;
+  if (files.includes("model.safetensors") && String(found) === String(labels)) return true;
+  throw new GloraError("FILE", `${path}: holds something else than a demo's model. Choose another folder with --out.`, {
+    file: path,
+  });
+}
 
 /** One row a method; the search's cost is a row of its own. */
 function comparison(results: readonly ComparedMethod[], paint: Paint): string {

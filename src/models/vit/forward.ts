@@ -19,7 +19,9 @@ export function vitTrunk(
   const drop = o.dropPath && branchMasks(g, o.dropPath);
   let x = embed(g, w, images, c, names); // [batch, tokens, width]
   names.blocks.forEach((block, i) => {
-    x = encoderBlock(g, w, x, c, block, drop?.slice(2 * i, 2 * i + 2));
+    // Where pooling takes the class token, the last block's output is needed for no other.
+    const needed = c.pool === "token" && i === names.blocks.length - 1 ? 1 : (x.type.shape[1] as number);
+    x = encoderBlock(g, w, x, c, block, needed, drop?.slice(2 * i, 2 * i + 2));
   });
   return pool(g, w, x, c, names);
 }
@@ -44,30 +46,46 @@ function embed(g: Builder, w: Weights, images: Value, c: VitConfig, names: VitNa
 const cropTo = (g: Builder, images: Value, size: Size): Value =>
   size.reduce((x, length, i) => (x.type.shape[2 + i] === length ? x : g.slice(x, 2 + i, 0, length)), images);
 
-/** Pre-norm encoder block, eq. 2 and 3. */
-function encoderBlock(g: Builder, w: Weights, x: Value, c: VitConfig, n: BlockNames, drop: Value[] | undefined): Value {
+/** Pre-norm encoder block, eq. 2 and 3: its output for the first `needed` tokens. */
+function encoderBlock(
+  g: Builder,
+  w: Weights,
+  x: Value,
+  c: VitConfig,
+  n: BlockNames,
+  needed: number,
+  drop: Value[] | undefined,
+): Value {
   const residual = (h: Value, branch: Value, mask: Value | undefined) => g.add(h, mask ? g.mul(branch, mask) : branch);
-  const mixed = attention(g, w, w.layerNorm(n.norm1, x, c.epsilon), c, n.attention);
-  const h = residual(x, mixed, drop?.[0]); // [batch, tokens, width]
-  const wide = activation(g, w.linear(n.fc1, w.layerNorm(n.norm2, h, c.epsilon)), c); // [batch, tokens, hidden]
-  return residual(h, w.linear(n.fc2, wide), drop?.[1]); // [batch, tokens, width]
+  const mixed = attention(g, w, w.layerNorm(n.norm1, x, c.epsilon), c, n.attention, needed);
+  const h = residual(first(g, x, 1, needed), mixed, drop?.[0]); // [batch, needed, width]
+  const wide = activation(g, w.linear(n.fc1, w.layerNorm(n.norm2, h, c.epsilon)), c); // [batch, needed, hidden]
+  return residual(h, w.linear(n.fc2, wide), drop?.[1]); // [batch, needed, width]
 }
 
-/** Multi-head self-attention: softmax(q·kᵀ/√d)·v for each head. */
-function attention(g: Builder, w: Weights, x: Value, c: VitConfig, n: AttentionNames): Value {
+/** Multi-head self-attention: softmax(q·kᵀ/√d)·v for each head, for the queries of the first `needed` tokens. */
+function attention(g: Builder, w: Weights, x: Value, c: VitConfig, n: AttentionNames, needed: number): Value {
   const [batch, tokens, width] = x.type.shape as [string, number, number];
   const d = width / c.heads;
-  const heads = (y: Value) => g.transpose(g.reshape(y, [batch, tokens, c.heads, d]), [0, 2, 1, 3]);
-  const fused = (y: Value) =>
-    g
-      .split(g.transpose(g.reshape(y, [batch, tokens, 3, c.heads, d]), [2, 0, 3, 1, 4]), [1, 1, 1], 0)
-      .map((part) => g.reshape(part, [batch, c.heads, tokens, d]));
-  const [q, k, v] =
-    "qkv" in n ? fused(w.linear(n.qkv, x)) : [n.query, n.key, n.value].map((m) => heads(w.linear(m, x)));
-  const scores = g.matmul(q!, k!, { transB: true, alpha: 1 / Math.sqrt(d) }); // [batch, heads, tokens, tokens]
-  const mixed = g.matmul(g.softmax(scores), v!); // [batch, heads, tokens, d]
-  return w.linear(n.projection, g.reshape(g.transpose(mixed, [0, 2, 1, 3]), [batch, tokens, width]));
+  const heads = (module: string, count: number) => {
+    const y = w.linear(module, first(g, x, 1, count));
+    return g.transpose(g.reshape(y, [batch, count, c.heads, d]), [0, 2, 1, 3]);
+  };
+  const fused = (module: string) => {
+    const y = g.reshape(w.linear(module, x), [batch, tokens, 3, c.heads, d]);
+    const parts = g.split(g.transpose(y, [2, 0, 3, 1, 4]), [1, 1, 1], 0);
+    const [q, k, v] = parts.map((part) => g.reshape(part, [batch, c.heads, tokens, d]));
+    return [first(g, q!, 2, needed), k!, v!];
+  };
+  const [q, k, v] = "qkv" in n ? fused(n.qkv) : [heads(n.query, needed), heads(n.key, tokens), heads(n.value, tokens)];
+  const scores = g.matmul(q!, k!, { transB: true, alpha: 1 / Math.sqrt(d) }); // [batch, heads, needed, tokens]
+  const mixed = g.matmul(g.softmax(scores), v!); // [batch, heads, needed, d]
+  return w.linear(n.projection, g.reshape(g.transpose(mixed, [0, 2, 1, 3]), [batch, needed, width]));
 }
+
+/** The first `count` elements along an axis. */
+const first = (g: Builder, x: Value, axis: number, count: number): Value =>
+  x.type.shape[axis] === count ? x : g.slice(x, axis, 0, count);
 
 function activation(g: Builder, x: Value, c: VitConfig): Value {
   switch (c.activation) {
@@ -76,7 +94,7 @@ function activation(g: Builder, x: Value, c: VitConfig): Value {
     case "gelu_tanh":
       return g.gelu(x, "tanh");
     case "quick_gelu":
-      return g.quickGelu(x, 1.702);
+      return g.gelu(x);
   }
 }
 
@@ -85,8 +103,8 @@ function pool(g: Builder, w: Weights, x: Value, c: VitConfig, names: VitNames): 
   const [batch, tokens] = x.type.shape as [string, number];
   if (c.pool === "token") {
     // Normalisation is by token: that of the class token is all that is needed.
-    const first = g.reshape(g.slice(x, 1, 0, 1), [batch, c.width]);
-    return w.layerNorm(names.finalNorm, first, c.epsilon);
+    const token = g.reshape(first(g, x, 1, 1), [batch, c.width]);
+    return w.layerNorm(names.finalNorm, token, c.epsilon);
   }
   const mean = (y: Value) => g.reduceMean(c.classToken ? g.slice(y, 1, 1, tokens) : y, [1]);
   return c.finalNorm === "fc_norm"

@@ -30,7 +30,7 @@ import { decodeHistory, encodeCandidate } from "./history.js";
 import { measureTimes } from "./measure.js";
 import { candidatesOf, type Plan, planDefault, planPaper, type SearchPlan } from "./plan.js";
 import { type Recipe, trainingOf } from "./recipe.js";
-import { claimRun, configOf, type Json } from "./run-config.js";
+import { beginRun, checkRun, configOf, type Json } from "./run-config.js";
 
 export interface FitOptions extends PresetOptions {
   /** Most adapter parameters of the result, or an interval; the head is not counted. Default: what the space reaches. */
@@ -132,7 +132,8 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const budget = budgetOf(space, o.budget);
   if (data.labels.length < 2)
     throw new GloraError("DATA", `${data.name} has ${data.labels.length} classes; at least two are needed.`);
-  await claimRun(store, configOf(base, data, { ...o, seed }), data);
+  const config = configOf(base, data, o);
+  const begun = await checkRun(store, config, data);
 
   const known = (await storedPlan(store)) ?? o.plan;
   const raw = await timed("data", async () => {
@@ -165,6 +166,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const fresh = rngStream(seed, "initial values");
   const net = only ? fixedModel(model, space, only, fresh) : supernet(model, space, fresh);
   await setInitialValues(net, full, o.adapter);
+  if (!begun) await beginRun(store, config, data);
   const plan = known ?? (await timed("measure", () => makePlan(net, splits, settings, o)));
   await store.write("plan.json", `${JSON.stringify(plan, null, 2)}\n`);
   o.onProgress?.({ type: "plan", plan, space, budget });

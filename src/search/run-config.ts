@@ -54,31 +54,33 @@ const DEFAULTS = { preset: "glora", recipe: "default", maxSeconds: 3600, seed: 0
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 /**
- * Writes config and data description into a new run, or compares them with those of a run that is to go on.
+ * Compares what a run was begun with, if the store holds one, with what it is to go on with.
  *
+ * @returns whether there is a run
  * @throws {GloraError} CONFIG with everything that differs
  */
-export async function claimRun(store: RunStore, config: RunConfig, data: Dataset): Promise<void> {
-  const description = plain(data.describe()) as Json;
+export async function checkRun(store: RunStore, config: RunConfig, data: Dataset): Promise<boolean> {
   const stored = await readConfig(store);
-  if (!stored) {
-    await store.write(DATA, `${JSON.stringify(description, null, 1)}\n`);
-    await writeConfig(store, config); // last: where there is a config, the run is whole
-    return;
-  }
+  if (!stored) return false;
   const known = (await readDescription(store)) ?? {};
   const found = [
     ...differences(stored.model, config.model, "model"),
     ...differences(stored.options, config.options, "options"),
-    ...differences(comparable(known), comparable(description), "data"),
+    ...differences(comparable(known), comparable(plain(data.describe()) as Json), "data"),
   ];
-  if (found.length === 0) return;
+  if (found.length === 0) return true;
   throw new GloraError(
     "CONFIG",
     `This run was begun with other settings; it goes on only with its own:${found.map((line) => `\n  ${line}`).join("")}\n` +
       "Choose another folder for a new run, or go on with the settings of this one.",
     { differences: found },
   );
+}
+
+/** Makes the store a run: what its data is, and what it was begun with. */
+export async function beginRun(store: RunStore, config: RunConfig, data: Dataset): Promise<void> {
+  await store.write(DATA, `${JSON.stringify(data.describe(), null, 1)}\n`);
+  await writeConfig(store, config); // last: where there is a config, the run is whole
 }
 
 /** @throws {GloraError} CONFIG if the file is of another format or version */

@@ -15,7 +15,7 @@ export interface CachedFeatures {
 
 export interface CacheOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called with the number of examples done since the last call. */
+  /** Called with the number of examples done. */
   readonly onProgress?: (examples: number) => void;
 }
 
@@ -30,15 +30,10 @@ export async function cacheFeatures(
     name: "features",
     keepArena: true,
   });
+  let before = 0;
   const cached = async (split: Split): Promise<Split> => {
-    let seen = 0;
-    const rows = await outputsOf(session, split, {
-      signal,
-      onProgress: (done) => {
-        onProgress?.(done - seen);
-        seen = done;
-      },
-    });
+    const rows = await outputsOf(session, split, { signal, onProgress: (done) => onProgress?.(before + done) });
+    before += split.size;
     return featureSplit(split, rows, width);
   };
   try {

@@ -67,17 +67,15 @@ function encoderBlock(
 function attention(g: Builder, w: Weights, x: Value, c: VitConfig, n: AttentionNames, needed: number): Value {
   const [batch, tokens, width] = x.type.shape as [string, number, number];
   const d = width / c.heads;
-  const heads = (module: string, count: number) => {
-    const y = w.linear(module, first(g, x, 1, count));
-    return g.transpose(g.reshape(y, [batch, count, c.heads, d]), [0, 2, 1, 3]);
-  };
+  const heads = (y: Value, count: number) =>
+    g.transpose(g.reshape(y, [batch, y.type.shape[1]!, count, d]), [0, 2, 1, 3]); // [batch, count, tokens, d]
   const fused = (module: string) => {
-    const y = g.reshape(w.linear(module, x), [batch, tokens, 3, c.heads, d]);
-    const parts = g.split(g.transpose(y, [2, 0, 3, 1, 4]), [1, 1, 1], 0);
-    const [q, k, v] = parts.map((part) => g.reshape(part, [batch, c.heads, tokens, d]));
-    return [first(g, q!, 2, needed), k!, v!];
+    const [q, k, v] = g.split(heads(w.linear(module, x), 3 * c.heads), [c.heads, c.heads, c.heads], 1);
+    return [first(g, q!, 2, needed), k, v];
   };
-  const [q, k, v] = "qkv" in n ? fused(n.qkv) : [heads(n.query, needed), heads(n.key, tokens), heads(n.value, tokens)];
+  const single = (module: string, count: number) => heads(w.linear(module, first(g, x, 1, count)), c.heads);
+  const [q, k, v] =
+    "qkv" in n ? fused(n.qkv) : [single(n.query, needed), single(n.key, tokens), single(n.value, tokens)];
   const scores = g.matmul(q!, k!, { transB: true, alpha: 1 / Math.sqrt(d) }); // [batch, heads, needed, tokens]
   const mixed = g.matmul(g.softmax(scores), v!); // [batch, heads, needed, d]
   return w.linear(n.projection, g.reshape(g.transpose(mixed, [0, 2, 1, 3]), [batch, needed, width]));
@@ -94,7 +92,7 @@ function activation(g: Builder, x: Value, c: VitConfig): Value {
     case "gelu_tanh":
       return g.gelu(x, "tanh");
     case "quick_gelu":
-      return g.gelu(x);
+      return g.quickGelu(x, 1.702);
   }
 }
 

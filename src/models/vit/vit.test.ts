@@ -112,6 +112,29 @@ test("labels are those of the config", async () => {
   expect((await openModel(`${fixtures}timm-resized`)).labels).toBeUndefined();
 });
 
+test("images of another kind or below the size of a patch are refused", async () => {
+  const model = await openModel(`${fixtures}timm-token`);
+  const fit = (...shape: number[]) =>
+    model.fitInputs({ pixel_values: float32(new Float32Array(shape.reduce((a, n) => a * n)), ...shape) });
+  await expect(fit(1, 1, 16, 16)).rejects.toThrow(
+    "pixel_values: float32 [images, 3, height, width] expected, found float32 [1, 1, 16, 16].",
+  );
+  await expect(model.fitInputs({})).rejects.toThrow("expected, found nothing.");
+  await expect(fit(1, 3, 3, 16)).rejects.toThrow("Images of 3×16 are smaller than a patch of 4×4.");
+  expect(await fit(5, 3, 16, 16)).toBe(model);
+});
+
+test("a new head replaces the old one: its labels, its shape, none of its weights", async () => {
+  const model = await openModel(`${fixtures}transformers`);
+  const fresh = model.withHead(["x", "y"]);
+  expect(fresh.head).toEqual({ name: "classifier", in: 24, out: 2, pretrained: false });
+  expect(fresh.labels).toEqual(["x", "y"]);
+  expect([...model.weights.keys()].filter((name) => !fresh.weights.has(name)).sort()).toEqual([
+    "classifier.bias",
+    "classifier.weight",
+  ]);
+});
+
 interface Pretrained {
   readonly labels: readonly number[];
   readonly logits: readonly number[];

@@ -1,0 +1,131 @@
+import { describe, expect, test } from "vitest";
+import { evolve } from "./evolution.js";
+import {
+  candidatesOf,
+  generationsFor,
+  type MeasuredTimes,
+  type PlanRequest,
+  planDefault,
+  planPaper,
+  secondsOf,
+  withSearch,
+} from "./plan.js";
+import { trainingOf } from "./recipe.js";
+
+const times: MeasuredTimes = { step: 0.1, validation: 0.5, training: 2, rest: 6, watched: 5 };
+const request: PlanRequest = {
+  maxSeconds: 3600,
+  searched: true,
+  further: true,
+  times,
+  stepsPerEpoch: 20,
+  train: trainingOf("default", 7),
+  seed: 7,
+};
+
+describe("the default plan", () => {
+  test("keeps to the time, and uses it", () => {
+    let before = 0;
+    for (const maxSeconds of [60, 120, 240]) {
+      const { seconds, train, search, further } = planDefault({ ...request, maxSeconds });
+      expect(seconds).toBeLessThanOrEqual(maxSeconds);
+      expect(seconds).toBeGreaterThan(0.6 * maxSeconds);
+      expect(train.epochs).toBeGreaterThan(before);
+      before = train.epochs;
+      // The three amounts keep their proportions: 60 epochs, 600 candidates, 30 further epochs.
+      expect(candidatesOf(search!) / train.epochs / 10).toBeCloseTo(1, 0);
+      expect(further!.epochs / train.epochs).toBeCloseTo(0.5, 0);
+    }
+  });
+
+  test("never does more than its most, nor than the paper", () => {
+    const { train, search, further } = planDefault({ ...request, maxSeconds: 1e9 });
+    expect([train.epochs, further?.epochs]).toEqual([60, 30]);
+    expect(candidatesOf(search!)).toBeLessThanOrEqual(610);
+    const alone = planDefault({ ...request, searched: false, maxSeconds: 1e9 });
+    expect([alone.train.epochs, alone.search, alone.further]).toEqual([90, undefined, undefined]);
+    for (const epochs of [train.epochs, alone.train.epochs]) expect(epochs).toBeLessThanOrEqual(500);
+  });
+
+  test("never does less than its least, and its seconds say that this does not fit", () => {
+    const { seconds, train, search, further } = planDefault({ ...request, maxSeconds: 1 });
+    expect([train.epochs, further?.epochs]).toEqual([4, 2]);
+    expect(candidatesOf(search!)).toBeGreaterThanOrEqual(24);
+    expect(seconds).toBeGreaterThan(1);
+  });
+
+  test("takes what is given and plans the rest", () => {
+    const plan = planDefault({ ...request, maxSeconds: 200, given: { epochs: 30 } });
+    expect(plan.train.epochs).toBe(30);
+    expect(plan.seconds).toBeLessThanOrEqual(200);
+    const search = { population: 10, generations: 4, fitness: "loss" } as const;
+    const given = planDefault({ ...request, search, given: { candidates: candidatesOf(search), further: 3 } });
+    expect(given.search).toEqual({ ...search, parents: 2, mutants: 5, crossovers: 5, seed: 7 });
+    expect(given.further?.epochs).toBe(3);
+    expect(planDefault({ ...request, further: false }).further).toBeUndefined();
+  });
+
+  test("the winner is trained on at 0.3 of the rate, without a warm-up", () => {
+    const { train, further } = planDefault(request);
+    expect(further).toMatchObject({ learningRate: 0.3 * train.learningRate, warmupEpochs: 0, seed: 7 });
+  });
+
+  test("its seconds are those of its work", () => {
+    // 3 epochs of 20 steps; 5 validations of 5 structures, 5 of the winner; 10 candidates; the rest.
+    const seconds = 3 * 20 * 0.1 + 5 * 5 * 0.5 + 5 * 0.5 + 10 * 0.5 + 6;
+    expect(secondsOf({ epochs: 2, candidates: 10, further: 1 }, times, 20)).toBeCloseTo(seconds, 12);
+  });
+});
+
+test.each([24, 40, 100, 600, 1050])("%d candidates are about what the search scores", async (candidates) => {
+  const settings = generationsFor(candidates, 0);
+  expect(candidatesOf(settings) / candidates).toBeCloseTo(1, 0.5);
+  let next = 0;
+  const { history } = await evolve<number>({
+    ...settings,
+    score: async (genome) => ({ accuracy: genome, loss: 0 }),
+    genes: {
+      random: () => next++,
+      mutate: () => next++,
+      crossover: () => next++,
+      repair: (genome) => genome,
+      key: String,
+      count: () => 1,
+    },
+  });
+  expect(history).toHaveLength(candidatesOf(settings));
+});
+
+test("the paper's plan is the paper's", () => {
+  const plan = planPaper({ ...request, train: trainingOf("paper", 7), further: false, stepsPerEpoch: 12 });
+  expect(plan).toMatchObject({
+    recipe: "paper",
+    train: {
+      epochs: 500,
+      batchSize: 64,
+      dropLast: true,
+      learningRate: 1e-4,
+      weightDecay: 1e-4,
+      schedule: "paper",
+      warmupEpochs: 10,
+      dropPath: 0.1,
+    },
+    search: { population: 50, generations: 20, parents: 10, mutants: 25, crossovers: 25, fitness: "accuracy" },
+  });
+  expect(plan.train.clipNorm).toBeUndefined();
+  expect(plan.further).toBeUndefined();
+  expect(candidatesOf(plan.search!)).toBe(1050);
+  expect(plan.seconds).toBeGreaterThan(500 * 12 * 0.1);
+  const more = planPaper({ ...request, train: trainingOf("paper", 7), given: { further: 9 } });
+  expect(more.further).toMatchObject({ epochs: 9, learningRate: 0.3e-4 });
+});
+
+test("a plan for another search of the same supernet", () => {
+  const plan = planDefault({ ...request, further: false });
+  expect(withSearch(plan, {})).toEqual(plan);
+  expect(withSearch(plan, { search: { population: 4 } }).search).toEqual({ ...plan.search, population: 4 });
+  const more = withSearch(plan, { further: { epochs: 3 } });
+  expect(more.further).toMatchObject({ epochs: 3, learningRate: 0.3 * plan.train.learningRate });
+  expect(withSearch(more, {}).further).toEqual(more.further);
+  expect(withSearch(more, { further: false }).further).toBeUndefined();
+});

@@ -41,6 +41,7 @@ const searched = (name, { share = 0.5, rate = 3e-3, further = 1, rank = 4, ...tr
 for (const rate of [1e-3, 3e-3, 1e-2]) searched(`lr ${rate}`, { rate });
 for (const further of [0.3, 3]) searched(`lr 0.003, further ${further}×`, { further });
 for (const share of [0.3, 0.7]) searched(`lr 0.003, further 3×, share ${share}`, { further: 3, share });
+searched("lr 0.01, further 1×, share 0.3", { rate: 1e-2, share: 0.3 });
 for (const rank of [1, 2, 8]) searched(`lr 0.003, further 3×, rank ${rank}`, { further: 3, rank });
 searched("lr 0.003, further 3×, vectors 3×", { further: 3, rateFactors: { vector: 3, scalar: 3 } });
 searched("lr 0.003, further 3×, low rank 0.3×", { further: 3, rateFactors: { lora: 0.3 } });

@@ -19,7 +19,7 @@ import type { Metrics } from "../evaluation/metrics.js";
 import { headWeights, type Model } from "../models/model.js";
 import { decodeTrainState, encodeTrainState } from "../training/checkpoint.js";
 import { cacheFeatures } from "../training/features.js";
-import type { TrainOptions } from "../training/options.js";
+import { checkTrainOptions, type TrainOptions } from "../training/options.js";
 import { formatDuration, type Progress, trackProgress } from "../training/progress.js";
 import { memoryStore, type RunStore, readStored } from "../training/store.js";
 import { checkSplits, stepsOf, type TrainResult, train } from "../training/train.js";
@@ -130,12 +130,15 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const space = presetSpace(preset, full.layers, o);
   const only = onlyGenome(space);
   const budget = budgetOf(space, o.budget);
+  checkTrainOptions(o.train ?? {});
+  checkTrainOptions(o.further || {});
   if (data.labels.length < 2)
     throw new GloraError("DATA", `${data.name} has ${data.labels.length} classes; at least two are needed.`);
   const config = configOf(base, data, o);
   const begun = await checkRun(store, config, data);
 
-  const known = (await storedPlan(store)) ?? o.plan;
+  const stored = await storedPlan(store);
+  const known = stored ?? o.plan;
   const raw = await timed("data", async () => {
     let report: Report | undefined;
     return data.prepare(full.input, (known?.train ?? o.train)?.augment, {
@@ -168,7 +171,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   await setInitialValues(net, full, o.adapter);
   if (!begun) await beginRun(store, config, data);
   const plan = known ?? (await timed("measure", () => makePlan(net, splits, settings, o)));
-  await store.write("plan.json", `${JSON.stringify(plan, null, 2)}\n`);
+  if (!stored) await store.write("plan.json", `${JSON.stringify(plan, null, 2)}\n`);
   o.onProgress?.({ type: "plan", plan, space, budget });
   const limit = o.maxSeconds ?? 3600;
   if (!known && plan.seconds > limit)
@@ -227,12 +230,11 @@ const resultToJson = ({ genome, parameters, validation, test, search, adapted }:
   test,
 });
 
-const summary = ({ index, parameters, accuracy, loss, rescored }: Candidate<Genome>) => ({
+const summary = ({ index, parameters, accuracy, loss }: Candidate<Genome>) => ({
   candidate: index,
   parameters,
   accuracy,
   loss,
-  ...(rescored && { rescored }),
 });
 
 function budgetOf(space: Space, budget: FitOptions["budget"]): Budget {
@@ -378,7 +380,6 @@ async function searchPhase(
   try {
     return await evolve({
       ...plan,
-      finalists: undefined,
       genes: gloraGenes(space, budget),
       score: async (genome) => {
         const feeds = trainableFeeds(net, genome);

@@ -12,7 +12,7 @@ import {
 } from "./plan.js";
 import { trainingOf } from "./recipe.js";
 
-const times: MeasuredTimes = { step: 0.1, validation: 0.5, training: 2, rest: 6, watched: 5 };
+const times: MeasuredTimes = { step: 0.1, validation: 0.5, rest: 6, watched: 5 };
 const request: PlanRequest = {
   maxSeconds: 3600,
   searched: true,

@@ -17,10 +17,8 @@ export interface Plan {
   readonly seconds: number;
 }
 
-export interface SearchPlan extends EvolutionSettings {
-  /** Of the best candidates, how many are scored again on training and validation examples together. Default: none. */
-  readonly finalists?: number;
-}
+/** Settings of the evolution. */
+export type SearchPlan = EvolutionSettings;
 
 /** What a plan is made from, in seconds. */
 export interface MeasuredTimes {
@@ -28,8 +26,6 @@ export interface MeasuredTimes {
   readonly step: number;
   /** The validation split once. */
   readonly validation: number;
-  /** The training split once, forward only. */
-  readonly training: number;
   /** The test split once, opening sessions and merging. */
   readonly rest: number;
   /** Structures that are scored at each validation of `train`. */
@@ -122,7 +118,10 @@ export const furtherOptions = (train: Omit<TrainOptions, "epochs">, epochs: numb
 });
 const FURTHER_RATE = 0.3;
 
-/** Population and generations of about as many candidates, in the published proportions (50 + 20 · 50). */
+/**
+ * Population and generations of about as many candidates, in the published proportions (50 + 20 · 50). Their fitness is the
+ * loss: on a hundred images it says more than the accuracy (docs/search.md).
+ */
 export function generationsFor(candidates: number, seed: number, given: Partial<SearchPlan> = {}): SearchPlan {
   const population = given.population ?? Math.max(6, Math.min(50, Math.round(Math.sqrt(candidates * (50 / 21)))));
   return {
@@ -131,6 +130,7 @@ export function generationsFor(candidates: number, seed: number, given: Partial<
     parents: Math.max(2, Math.round(population / 5)),
     mutants: Math.floor(population / 2),
     crossovers: Math.floor(population / 2),
+    fitness: "loss",
     ...given,
     seed,
   };

@@ -1,5 +1,6 @@
 /** What a training run may be told, with what each number counts. */
 import type { FormKind } from "../adapters/structure.js";
+import { GloraError } from "../base/errors.js";
 import type { Augmentation } from "../data/augment.js";
 
 export interface TrainOptions {
@@ -41,4 +42,30 @@ export interface TrainOptions {
   readonly patience?: number;
   /** All chance comes from it. */
   readonly seed: number;
+}
+
+const whole = { text: "a whole number of 1 or more", holds: (n: number) => Number.isInteger(n) && n >= 1 };
+const rate = { text: "a finite number of 0 or more", holds: (n: number) => Number.isFinite(n) && n >= 0 };
+const share = { text: "a number from 0 up to, but not, 1", holds: (n: number) => n >= 0 && n < 1 };
+const NUMBERS = {
+  epochs: whole,
+  batchSize: whole,
+  microBatchSize: whole,
+  learningRate: rate,
+  weightDecay: rate,
+  clipNorm: { text: "a number above 0", holds: (n: number) => n > 0 },
+  warmupEpochs: rate,
+  dropPath: share,
+  labelSmoothing: share,
+  validateEvery: whole,
+  patience: whole,
+} satisfies Partial<Record<keyof TrainOptions, unknown>>;
+
+/** @throws {GloraError} USAGE naming the first number that cannot be */
+export function checkTrainOptions(o: Partial<TrainOptions>): void {
+  for (const [name, { text, holds }] of Object.entries(NUMBERS)) {
+    const value = o[name as keyof typeof NUMBERS];
+    if (value === undefined || holds(value)) continue;
+    throw new GloraError("USAGE", `${name}: expected ${text}, got ${value}.`, { option: name, actual: value });
+  }
 }

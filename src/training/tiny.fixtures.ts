@@ -103,7 +103,7 @@ export function tinyData({ labels = TINY_LABELS, counts = {} }: TinyDataOptions 
   });
 }
 
-function tinyImage(name: string, label: number) {
+export function tinyImage(name: string, label: number) {
   const rng = rngStream(2, name);
   const data = Uint8Array.from({ length: 3 * IMAGE * IMAGE }, (_, i) => {
     const [x, y] = [Math.floor(i / 3) % IMAGE, Math.floor(i / 3 / IMAGE)];

@@ -16,7 +16,7 @@ import type { Session } from "../runtime/runtime.js";
 import { clipGradientNorm } from "./clip.js";
 import { dropPathMasks, dropPathRates } from "./drop-path.js";
 import { adamw, type OptimizerState } from "./optimizer.js";
-import type { TrainOptions } from "./options.js";
+import { checkTrainOptions, type TrainOptions } from "./options.js";
 import { paperSchedule, type Schedule, warmupSchedule } from "./schedule.js";
 
 /** Everything that a run needs to go on with the same bits. */
@@ -98,6 +98,7 @@ export async function train(
   const { model, parameters, tensors, space, layout } = adapted;
   const { signal } = hooks;
   const classes = model.head!.out;
+  checkTrainOptions(o);
   checkSplits(splits, classes);
   const steps = stepsOf(splits.train.size, o);
   const schedule = scheduleOf(o, steps);

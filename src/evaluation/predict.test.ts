@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { GloraError } from "../base/errors.js";
+import { createNodeRuntime } from "../runtime/node/node-runtime.node.js";
+import type { Runtime } from "../runtime/runtime.js";
+import { openTiny, TINY_LABELS, tinyData } from "../training/tiny.fixtures.js";
+import { predict } from "./predict.js";
+import { testModel } from "./test-model.js";
+
+let runtime: Runtime;
+beforeAll(async () => {
+  runtime = await createNodeRuntime();
+});
+afterAll(() => runtime.dispose());
+
+async function listed<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
+
+test("predictions: the class of the largest logit and its softmax, in any batch size", async () => {
+  const model = await openTiny(runtime);
+  const { test: split } = await tinyData().prepare(model.input);
+  const all = await listed(predict(model, split));
+  expect(all.map(({ file }) => file)).toEqual(split.names);
+  for (const { label, probability, logits } of all) {
+    const exp = logits.map(Math.exp);
+    const best = exp.indexOf(Math.max(...exp));
+    expect(label).toBe(TINY_LABELS[best]);
+    expect(probability).toBeCloseTo(exp[best]! / exp.reduce((a, b) => a + b), 6);
+  }
+  const byTwos = await listed(predict(model, split, { batchSize: 2 }));
+  expect(byTwos.map(({ label }) => label)).toEqual(all.map(({ label }) => label));
+
+  // The share of right predictions is the accuracy that testModel gives.
+  const right = all.filter(({ label }, i) => label === TINY_LABELS[split.labels[i]!]).length;
+  expect((await testModel(model, tinyData())).accuracy).toBeCloseTo(right / split.size, 12);
+});
+
+test("classes of the data that are not the model's are refused, in any order but its own", async () => {
+  const model = await openTiny(runtime);
+  const other = tinyData({ labels: [...TINY_LABELS].reverse() });
+  const error = await testModel(model, other).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(GloraError);
+  expect((error as GloraError).message).toMatch(
+    /expected 3 classes \(north, east, south\), found 3 classes \(south, east, north\)/,
+  );
+  await expect(testModel(model, tinyData({ counts: { test: 0 } }))).rejects.toThrow("corners has no test examples");
+});

@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import { checkTrainOptions, type TrainOptions } from "./options.js";
+
+test.each<[Partial<TrainOptions>, string]>([
+  [{ epochs: 1.5 }, "epochs: expected a whole number of 1 or more, got 1.5."],
+  [{ batchSize: 0 }, "batchSize: expected a whole number of 1 or more, got 0."],
+  [{ microBatchSize: -4 }, "microBatchSize: expected a whole number of 1 or more, got -4."],
+  [{ learningRate: Number.NaN }, "learningRate: expected a finite number of 0 or more, got NaN."],
+  [{ clipNorm: 0 }, "clipNorm: expected a number above 0, got 0."],
+  [{ labelSmoothing: 1 }, "labelSmoothing: expected a number from 0 up to, but not, 1, got 1."],
+])("%o is refused", (options, message) => {
+  expect(() => checkTrainOptions(options)).toThrow(message);
+});
+
+test("what can be is taken, absent options too", () => {
+  expect(() => checkTrainOptions({})).not.toThrow();
+  expect(() =>
+    checkTrainOptions({
+      epochs: 1,
+      learningRate: 0,
+      clipNorm: Number.POSITIVE_INFINITY,
+      warmupEpochs: 0.5,
+      dropPath: 0.1,
+    }),
+  ).not.toThrow();
+});

@@ -11,6 +11,14 @@ export { writeSafetensors } from "./formats/safetensors-file.node.js";
 export { embeddedModel } from "./models/embedded.node.js";
 export { type OpenModelPathOptions, openModel } from "./models/open.node.js";
 export { createNodeRuntime, type NodeRuntimeOptions } from "./runtime/node/node-runtime.node.js";
-export { type FitToFolderOptions, fit, type Run } from "./search/run.node.js";
+export {
+  type FitToFolderOptions,
+  fit,
+  type ResumeOptions,
+  type Run,
+  resume,
+  type SearchOptions,
+  search,
+} from "./search/run.node.js";
 export { folderStore } from "./training/folder-store.node.js";
 export * from "./web.js";

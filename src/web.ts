@@ -18,9 +18,11 @@ export { type Adapter, type AdapterFile, encodeAdapter, loadAdapter, openAdapter
 export { attachAdapter, toAdapter } from "./adapters/attach.js";
 export { assertFeasible, type Budget, count, type Feasibility, feasibility, repair } from "./adapters/budget.js";
 export { inference } from "./adapters/inference.js";
+export { inspectModel, type ModelFacts } from "./adapters/inspect-model.js";
 export { type LinearWeights, mergeLinear } from "./adapters/merge.js";
 export { checkMerge, type MergeReport, mergedTensors } from "./adapters/merge-model.js";
 export { PRESETS, type PresetName, type PresetOptions, presetSpace } from "./adapters/presets.js";
+export { type RunModelOptions, runModel } from "./adapters/run-model.js";
 export {
   createSpace,
   drawGenome,
@@ -40,6 +42,7 @@ export type { Dataset, InputSpec, PrepareOptions, Split, SplitName } from "./dat
 export { type EvaluateOptions, evaluate, outputsOf } from "./evaluation/evaluate.js";
 export { balancedClassWeights, classificationMetrics, type Metrics } from "./evaluation/metrics.js";
 export { type Prediction, type PredictOptions, predict } from "./evaluation/predict.js";
+export { type TestOptions, testModel } from "./evaluation/test-model.js";
 export { blobSource } from "./formats/blob.js";
 export type { Folder } from "./formats/folder.js";
 export { readFloat32, readSafetensors } from "./formats/safetensors.js";
@@ -54,8 +57,10 @@ export { createBuilder } from "./ops/index.js";
 export { lowerFor } from "./passes/lower.js";
 export type { DeviceName, OpenOptions, RunOptions, Runtime, Session } from "./runtime/runtime.js";
 export type { Candidate, Fitness, Score } from "./search/candidate.js";
+export { type ComparedMethod, type CompareOptions, compareMethods } from "./search/compare.js";
+export type { FitEvent } from "./search/events.js";
 export { type EvolutionOptions, type EvolutionResult, evolve, type Genes } from "./search/evolution.js";
-export { type FitEvent, type FitOptions, type FitResult, fit } from "./search/fit.js";
+export { type FitOptions, type FitResult, fit } from "./search/fit.js";
 export { gloraGenes } from "./search/genes.js";
 export { paretoFront } from "./search/pareto.js";
 export { type Plan, planDefault, planPaper, type SearchPlan } from "./search/plan.js";

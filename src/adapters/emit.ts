@@ -46,21 +46,18 @@ function adapted(g: Builder, node: Node, layer: AdaptedLayer): Value {
   // Where no scale comes between, the product takes the bias along, as that of the frozen layer does.
   let y = product(g, x, W, scale ? undefined : bias, layer); // [rows, out]
   if (scale) y = g.mul(y, scale);
-  if (Bd && Bu) y = g.add(y, thinProduct(g, x, Bd, Bu));
+  if (Bd && Bu) y = g.gemm(g.gemm(x, Bu, undefined, { transB: true }), Bd, y, { transB: true });
   if (scale && bias) y = g.add(y, bias);
   return g.reshape(y, [...shape.slice(0, -1), W.type.shape[0]!]);
 }
-
-/** (x·upᵀ)·downᵀ. Gemm could add it to something at once, but ONNX Runtime copies that first, on one thread. */
-const thinProduct = (g: Builder, x: Value, down: Value, up: Value): Value =>
-  g.gemm(g.gemm(x, up, undefined, { transB: true }), down, undefined, { transB: true });
 
 /** x·(W ⊙ (1 + A))ᵀ where A is low-rank, x·(W·(1 + A))ᵀ in the product form, x·Wᵀ otherwise. */
 function product(g: Builder, x: Value, W: Value, bias: Value | undefined, layer: AdaptedLayer): Value {
   const { Ad, Au, Pd, Pu } = layer.effective;
   if (Pd && Pu) {
     // W·A adapts the input: x·(W + W·A)ᵀ = (x + (x·Auᵀ)·Adᵀ)·Wᵀ.
-    return g.linear(g.add(x, thinProduct(g, x, Pd, Pu)), W, bias);
+    const mixed = g.gemm(g.gemm(x, Pu, undefined, { transB: true }), Pd, x, { transB: true });
+    return g.linear(mixed, W, bias);
   }
   if (!Ad || !Au) return g.linear(x, W, bias);
   // The factors carry a column and a row of ones: their product is 1 + A.

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Tensor } from "../base/tensor.js";
 import { openFile } from "../formats/file.node.js";
 import { fromFloat32 } from "../formats/float.js";
+import { openFolder } from "../formats/folder.node.js";
 import { readFloat32, readSafetensors, type TensorEntry } from "../formats/safetensors.js";
 import { writeSafetensors } from "../formats/safetensors-file.node.js";
 import type { Graph } from "../ir/graph.js";
@@ -11,6 +12,7 @@ import type { Model } from "../models/model.js";
 import { lowerFor } from "../passes/lower.js";
 import { adaptedGraph } from "./adapted-graph.js";
 import type { AdaptedModel } from "./adapted-model.js";
+import { openAdapter } from "./adapter-file.js";
 import { attachAdapter } from "./attach.js";
 import { mergeModel } from "./export.node.js";
 import { inference } from "./inference.js";
@@ -292,6 +294,21 @@ describe("heads and labels", () => {
       2: "LABEL_2",
     });
   });
+});
+
+test("a trunk without a head stays one", async () => {
+  const bare = await openBase(baseFolder("transformers"));
+  const { manifest, ...file } = await openAdapter(await openFolder(join(baseFolder("transformers"), "adapter")));
+  const { labels: _, ...unlabelled } = manifest;
+  const supports = new Map([...file.tensors].filter(([name]) => !name.startsWith("classifier.")));
+  const from = await attachAdapter(bare, { ...file, manifest: unlabelled, tensors: supports });
+  const { out, report } = await merge("transformers", {}, from);
+  expect(report.logits).toBeLessThan(1e-5);
+  const [before, after] = [await tensorsOf(baseFolder("transformers")), await tensorsOf(out)];
+  for (const [name, { file, shape, dtype }] of before) expect(after.get(name)).toMatchObject({ file, shape, dtype });
+  expect(after.size).toBe(before.size);
+  const { "transformers.js_config": __, ...config } = await readJsonFile(out, "config.json");
+  expect(config).toEqual(await readJsonFile(baseFolder("transformers"), "config.json"));
 });
 
 test("licences go along; other files of the base do not", async () => {

@@ -11,7 +11,7 @@ import { mergeLinear } from "./merge.js";
 import { type Genome, type LayerShape, NO_CHANGE, SUPPORTS } from "./structure.js";
 
 /** A weight of the merged model. */
-export interface MergedTensor {
+interface MergedTensor {
   readonly name: string;
   readonly shape: readonly number[];
   /** In float32, computed when it is asked for. */

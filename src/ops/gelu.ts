@@ -16,15 +16,15 @@ export const gelu = defineOp({
 });
 
 /**
- * y' = Φ(x) + x·φ(x) = ½(1 + erf s + s · 2/√π · exp(−s²)) with s = x/√2.
- * The factor 2/√π goes into the exponent: each pass over a large x costs about what erf does.
+ * y' = Φ(x) + x·φ(x) = ½ + ½ erf s + s · exp(−s²)/√π with s = x/√2.
+ * The factor 1/√π goes into the exponent: each pass over a large x costs about what erf does.
  */
 function erfGradient(g: Builder, x: Value, dy: Value): Value {
   const constant = (value: number): Value => g.scalar(value, x.type.dtype);
   const s = g.mul(x, constant(Math.SQRT1_2));
-  const density = g.exp(g.sub(constant(Math.log(2 / Math.sqrt(Math.PI))), g.mul(s, s)));
-  const twice = g.add(g.add(g.erf(s), g.mul(s, density)), constant(1));
-  return g.mul(g.mul(dy, constant(0.5)), twice);
+  const half = g.add(g.mul(g.erf(s), constant(0.5)), constant(0.5));
+  const density = g.exp(g.sub(constant(-Math.log(Math.PI) / 2), g.mul(s, s)));
+  return g.mul(dy, g.add(g.mul(s, density), half));
 }
 
 /**

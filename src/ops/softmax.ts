@@ -12,9 +12,9 @@ export function inferAlongAxis(context: InferContext) {
 export const softmax = defineOp({
   type: "Softmax",
   infer: inferAlongAxis,
-  // dx = y ⊙ dy − y · Σ_axis y ⊙ dy.  Needs y only, so x can be freed after the forward pass.
+  // dx = y ⊙ (dy − Σ_axis y ⊙ dy).  Needs y only, so x can be freed after the forward pass.
   vjp(g, { outputs: [y], attrs }, [dy]) {
-    const weighted = g.mul(dy!, y!);
-    return [g.sub(weighted, g.mul(y!, g.reduceSum(weighted, [attrs.int("axis", -1)], true)))];
+    const inner = g.reduceSum(g.mul(y!, dy!), [attrs.int("axis", -1)], true);
+    return [g.mul(y!, g.sub(dy!, inner))];
   },
 });

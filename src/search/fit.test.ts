@@ -19,7 +19,7 @@ let model: Model;
 beforeAll(async () => {
   runtime = await createNodeRuntime({ threads: 1 });
   model = await openTiny(runtime);
-});
+}, 60_000);
 afterAll(() => runtime.dispose());
 
 /** A whole fit in 6 + 3 steps and 12 candidates; nothing is planned from measured times. */
@@ -27,7 +27,7 @@ const small: FitOptions = {
   rank: 2,
   budget: 300,
   train: { epochs: 2, batchSize: 8, learningRate: 0.01, dropPath: 0.1, augment: { flip: 0.5 }, validateEvery: 1 },
-  search: { population: 4, generations: 2, parents: 2, mutants: 2, crossovers: 1 },
+  search: { population: 4, generations: 2, parents: 2, mutants: 2, crossovers: 1, finalists: 2 },
   further: { epochs: 1 },
   seed: 3,
 };
@@ -76,7 +76,7 @@ describe("an interrupted fit", () => {
     parameters = result.adapted.parameters;
     expected = await contents(store);
     changes = store.changes;
-  });
+  }, 60_000);
 
   test("leaves every file, and something was trained, searched and trained further", () => {
     expect(Object.values(expected).every((text) => text !== undefined)).toBe(true);
@@ -89,7 +89,7 @@ describe("an interrupted fit", () => {
       ["train", 6],
       ["further", 3],
     ]);
-    expect((expected["search.jsonl"] ?? "").split("\n").length - 1).toBe(6);
+    expect((expected["search.jsonl"] ?? "").split("\n").length - 1).toBe(6 + 2);
   });
 
   test("repeats to the bit, however often it is saved", async () => {
@@ -119,6 +119,7 @@ describe("an interrupted fit", () => {
       ["the last step of training", (e) => e.type === "progress" && e.phase === "train" && e.progress.done === 6],
       ["the search", (e) => e.type === "progress" && e.phase === "search" && e.progress.done === 5],
       ["the test", (e) => e.type === "progress" && e.phase === "test"],
+      ["a finalist", (e) => e.type === "progress" && e.phase === "search" && e.progress.done === 7],
       ["further training", (e) => e.type === "progress" && e.phase === "further" && e.progress.done === 2],
     ];
     for (const [moment, isNow] of moments) {
@@ -318,7 +319,7 @@ describe("a warm start", () => {
       list: async () => [...files.keys()],
       open: async (file) => memorySource(file, files.get(file)!),
     });
-  });
+  }, 60_000);
 
   test("of the same structure: the adapted model as it was, head and all", async () => {
     const { adapted, test: score } = await fit(model, tinyData(), { preset: "lora", rank: 2, adapter, train: frozen });

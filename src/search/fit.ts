@@ -1,9 +1,4 @@
-/**
- * The whole way: train a supernet (or the one structure of a preset), search a structure within the budget, train the
- * winner further, and test it once. Every phase can be interrupted and goes on from the store with the same bits.
- */
-import { adaptedGraph } from "../adapters/adapted-graph.js";
-import { type AdaptedModel, fixedModel, inheritedModel, supernet, trainableFeeds } from "../adapters/adapted-model.js";
+import { type AdaptedModel, fixedModel, inheritedModel, supernet } from "../adapters/adapted-model.js";
 import type { AdapterFile } from "../adapters/adapter-file.js";
 import { attachAdapter } from "../adapters/attach.js";
 import { assertFeasible, type Budget, count } from "../adapters/budget.js";
@@ -14,21 +9,18 @@ import { type Genome, genomeToJson } from "../adapters/structure.js";
 import { GloraError } from "../base/errors.js";
 import { rngStream } from "../base/rng.js";
 import type { Dataset, Split, SplitName } from "../data/dataset.js";
-import { evaluate } from "../evaluation/evaluate.js";
 import type { Metrics } from "../evaluation/metrics.js";
 import { headWeights, type Model } from "../models/model.js";
-import { decodeTrainState, encodeTrainState } from "../training/checkpoint.js";
 import { cacheFeatures } from "../training/features.js";
 import { checkTrainOptions, type TrainOptions } from "../training/options.js";
-import { formatDuration, type Progress, trackProgress } from "../training/progress.js";
+import { formatDuration } from "../training/progress.js";
 import { memoryStore, type RunStore, readStored } from "../training/store.js";
-import { checkSplits, stepsOf, type TrainResult, train } from "../training/train.js";
+import { checkSplits, stepsOf } from "../training/train.js";
 import type { Candidate } from "./candidate.js";
-import { evolve } from "./evolution.js";
-import { gloraGenes } from "./genes.js";
-import { decodeHistory, encodeCandidate } from "./history.js";
+import { type FitEvent, type Phase, type Report, stopwatch } from "./events.js";
 import { measureTimes } from "./measure.js";
-import { candidatesOf, type Plan, planDefault, planPaper, type SearchPlan } from "./plan.js";
+import { type RunContext, scoreSplits, searchPhase, trainPhase } from "./phases.js";
+import { type Plan, planDefault, planPaper, type SearchPlan } from "./plan.js";
 import { type Recipe, trainingOf } from "./recipe.js";
 import { beginRun, checkRun, configOf, type Json } from "./run-config.js";
 
@@ -67,26 +59,7 @@ export interface FitOptions extends PresetOptions {
   readonly onProgress?: (event: FitEvent) => void;
 }
 
-export type Phase = "data" | "features" | "measure" | "train" | "search" | "further" | "test" | "predict";
-
-export type FitEvent =
-  | { readonly type: "plan"; readonly plan: Plan; readonly space: Space; readonly budget: Budget }
-  | {
-      readonly type: "progress";
-      readonly phase: Phase;
-      readonly progress: Progress;
-      readonly unit: string;
-      readonly detail: string;
-    }
-  | {
-      readonly type: "validation";
-      readonly phase: Phase;
-      readonly epoch: number;
-      readonly accuracy: number;
-      readonly loss: number;
-      readonly trainLoss: number;
-    }
-  | { readonly type: "note"; readonly text: string };
+export type { FitEvent, Phase };
 
 export interface FitResult {
   /** The chosen structure with its trained numbers; the supernet where the fit stopped after training it. */
@@ -125,7 +98,8 @@ export function headFor(model: Model, labels: readonly string[]): Model {
  */
 export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promise<FitResult> {
   const { seed = 0, preset = "glora", recipe = "default", store = memoryStore(), signal } = o;
-  const { seconds, timed, progress } = stopwatch(o);
+  const tell = (event: FitEvent): void => o.onProgress?.(event);
+  const { seconds, timed, progress } = stopwatch(tell);
   const full = headFor(base, data.labels);
   const space = presetSpace(preset, full.layers, o);
   const only = onlyGenome(space);
@@ -172,16 +146,17 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   if (!begun) await beginRun(store, config, data);
   const plan = known ?? (await timed("measure", () => makePlan(net, splits, settings, o)));
   if (!stored) await store.write("plan.json", `${JSON.stringify(plan, null, 2)}\n`);
-  o.onProgress?.({ type: "plan", plan, space, budget });
+  tell({ type: "plan", plan, space, budget });
   const limit = o.maxSeconds ?? 3600;
   if (!known && plan.seconds > limit)
-    note(
-      o,
-      `This is expected to take ${formatDuration(plan.seconds)}, more than the ${formatDuration(limit)} asked for: ` +
+    tell({
+      type: "note",
+      text:
+        `This is expected to take ${formatDuration(plan.seconds)}, more than the ${formatDuration(limit)} asked for: ` +
         "nothing more can be left out. Allow more time, or take fewer examples or a smaller model.",
-    );
+    });
 
-  const run: RunContext = { store, o, progress };
+  const run: RunContext = { store, signal, checkpointSeconds: o.checkpointSeconds, tell, progress };
   const trained = await timed("train", () => trainPhase("train", net, splits, plan.train, run));
   // A supernet goes on from its last state, as the published runs do, unless validation stopped it for getting worse.
   if (trained.best && (only || trained.stoppedEarly)) net.parameters.set(trained.best.parameters);
@@ -230,54 +205,18 @@ const resultToJson = ({ genome, parameters, validation, test, search, adapted }:
   test,
 });
 
-const summary = ({ index, parameters, accuracy, loss }: Candidate<Genome>) => ({
+const summary = ({ index, parameters, accuracy, loss, rescored }: Candidate<Genome>) => ({
   candidate: index,
   parameters,
   accuracy,
   loss,
+  ...(rescored && { rescored }),
 });
 
 function budgetOf(space: Space, budget: FitOptions["budget"]): Budget {
   const asked =
     typeof budget === "number" ? { min: 0, max: budget } : (budget ?? { min: 0, max: Number.MAX_SAFE_INTEGER });
   return assertFeasible(space, asked);
-}
-
-const note = (o: FitOptions, text: string): void => o.onProgress?.({ type: "note", text });
-
-/** Reports how many items of a phase are done. */
-type Report = (detail: string, done: number) => void;
-
-/** Times phases, and reports how far they are. */
-function stopwatch({ onProgress }: FitOptions) {
-  const seconds: Partial<Record<Phase, number>> = {};
-  const clock = () => performance.now() / 1000;
-  return {
-    seconds,
-    async timed<T>(phase: Phase, body: () => Promise<T>): Promise<T> {
-      const start = clock();
-      try {
-        return await body();
-      } finally {
-        seconds[phase] = clock() - start;
-      }
-    },
-    /** @param before  items that an earlier call did */
-    progress(phase: Phase, unit: string, total: number, before = 0): Report {
-      const tracker = trackProgress(total, clock, before);
-      let last = before;
-      return (detail, done) => {
-        onProgress?.({ type: "progress", phase, unit, progress: tracker.advance(done - last), detail });
-        last = done;
-      };
-    },
-  };
-}
-
-interface RunContext {
-  readonly store: RunStore;
-  readonly o: FitOptions;
-  readonly progress: (phase: Phase, unit: string, total: number, before?: number) => Report;
 }
 
 /**
@@ -301,127 +240,6 @@ async function setInitialValues(net: AdaptedModel, model: Model, adapter: Adapte
     net.parameters.set(from.parameters.subarray(from.headOffset), net.headOffset);
 }
 
-/** Seconds between checkpoints: what a killed process loses at most. */
-const CHECKPOINT_SECONDS = 30;
-
-/** Trains with a checkpoint `<phase>.safetensors`, from which an interrupted phase goes on. */
-async function trainPhase(
-  phase: "train" | "further",
-  adapted: AdaptedModel,
-  splits: Record<SplitName, Split>,
-  options: TrainOptions,
-  { store, o, progress }: RunContext,
-): Promise<TrainResult> {
-  const file = `${phase}.safetensors`;
-  const saved = await store.read(file);
-  const resume = saved && (await decodeTrainState(saved, file));
-  const { total } = stepsOf(splits.train.size, options);
-  const before = resume?.step ?? 0;
-  await trimLog(store, phase, before);
-  if (before > 0) note(o, `${phase}: going on after step ${before} of ${total}.`);
-  const report = progress(phase, "step", total, before);
-  let accuracy = resume?.best?.accuracy;
-  let savedAt = performance.now();
-  return train(adapted, splits, options, {
-    signal: o.signal,
-    resume,
-    onStep: (step, _, loss) => {
-      const score = accuracy === undefined ? "" : `, validation ${percent(accuracy)}`;
-      report(`loss ${loss.toFixed(3)}${score}`, step);
-    },
-    onValidation: async (validation) => {
-      const { epoch, loss, trainLoss } = validation;
-      accuracy = validation.accuracy;
-      o.onProgress?.({ type: "validation", phase, epoch, accuracy, loss, trainLoss });
-      const scores = Object.fromEntries(
-        Object.entries(validation.scores).map(([name, { confusion: _, ...metrics }]) => [name, metrics]),
-      );
-      await store.append("log.jsonl", `${JSON.stringify({ phase, ...validation, scores })}\n`);
-    },
-    checkpointDue: () => performance.now() - savedAt >= 1000 * (o.checkpointSeconds ?? CHECKPOINT_SECONDS),
-    onCheckpoint: async (state) => {
-      await store.write(file, encodeTrainState(state));
-      savedAt = performance.now();
-    },
-  });
-}
-
-/** Drops the log's lines that lie after the checkpoint: the resumed run writes them again. */
-async function trimLog(store: RunStore, phase: string, step: number): Promise<void> {
-  const log = await readStored(store, "log.jsonl");
-  if (log === undefined) return;
-  const kept = wholeLines(log).filter((line) => {
-    const entry = JSON.parse(line) as { phase: string; step: number };
-    return entry.phase !== phase || entry.step <= step;
-  });
-  await store.write("log.jsonl", kept.join(""));
-}
-
-/** The lines of a text, each with its end; a last one without an end was cut by an interruption and is left out. */
-const wholeLines = (text: string): string[] => text.match(/.*\n/g) ?? [];
-
-/** Scores candidates with inherited weights on the validation split; the history is the checkpoint. */
-async function searchPhase(
-  net: AdaptedModel,
-  splits: Record<SplitName, Split>,
-  budget: Budget,
-  plan: SearchPlan,
-  { store, o, progress }: RunContext,
-) {
-  const { model, space, layout } = net;
-  const { signal } = o;
-  const file = "search.jsonl";
-  const text = wholeLines((await readStored(store, file)) ?? "").join("");
-  await store.write(file, text);
-  const history = decodeHistory(text, space, file);
-  const graph = adaptedGraph(model, { layout, head: "trainable" });
-  const session = await model.runtime.open(graph, { name: "search", keepArena: true });
-  const report = progress("search", "candidate", candidatesOf(plan), history.length);
-  try {
-    return await evolve({
-      ...plan,
-      genes: gloraGenes(space, budget),
-      score: async (genome) => {
-        const feeds = trainableFeeds(net, genome);
-        return evaluate(session, splits.validation, model.head!.out, { feeds, signal });
-      },
-      history,
-      signal,
-      onCandidate: (candidate) => store.append(file, encodeCandidate(candidate)),
-      onProgress: ({ done, best }) =>
-        report(`best ${percent(best.accuracy)}, loss ${best.loss.toFixed(3)}, ${best.parameters} parameters`, done),
-    });
-  } finally {
-    await session.dispose();
-  }
-}
-
-/** The chosen model on the validation split, and once on the test split. */
-async function scoreSplits(
-  adapted: AdaptedModel,
-  splits: Record<SplitName, Split>,
-  { o, progress }: RunContext,
-): Promise<Pick<FitResult, "validation" | "test">> {
-  const { model, layout } = adapted;
-  const { signal } = o;
-  const session = await model.runtime.open(adaptedGraph(model, { layout, head: "trainable" }), { name: "test" });
-  const report = progress("test", "example", splits.validation.size + splits.test.size);
-  const feeds = trainableFeeds(adapted);
-  const score = async (split: Split, before: number): Promise<Metrics | undefined> => {
-    if (split.size === 0) return undefined;
-    const onProgress = (done: number) => report("", before + done);
-    return evaluate(session, split, model.head!.out, { feeds, signal, onProgress });
-  };
-  try {
-    return {
-      validation: await score(splits.validation, 0),
-      test: await score(splits.test, splits.validation.size),
-    };
-  } finally {
-    await session.dispose();
-  }
-}
-
 /** The plan with which the run was begun. */
 export async function storedPlan(store: RunStore): Promise<Plan | undefined> {
   const text = await readStored(store, "plan.json");
@@ -435,8 +253,6 @@ async function makePlan(
   settings: Omit<TrainOptions, "epochs">,
   { recipe = "default", maxSeconds = 3600, seed = 0, train: given = {}, search = {}, further, signal }: FitOptions,
 ): Promise<Plan> {
-  const candidates =
-    search.population !== undefined && search.generations !== undefined ? candidatesOf(search) : undefined;
   const asked = further === undefined || further === false ? {} : further;
   const planned = (recipe === "paper" ? planPaper : planDefault)({
     maxSeconds,
@@ -449,7 +265,6 @@ async function makePlan(
     search,
     given: {
       ...(given.epochs !== undefined && { epochs: given.epochs }),
-      ...(candidates !== undefined && { candidates }),
       ...(asked.epochs !== undefined && { further: asked.epochs }),
     },
     seed,
@@ -460,5 +275,3 @@ async function makePlan(
     ...(planned.further && { further: { ...planned.further, ...asked, seed } }),
   };
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

@@ -2,17 +2,17 @@ import { describe, expect, test } from "vitest";
 import { evolve } from "./evolution.js";
 import {
   candidatesOf,
-  generationsFor,
   type MeasuredTimes,
   type PlanRequest,
   planDefault,
   planPaper,
+  searchFor,
   secondsOf,
   withSearch,
 } from "./plan.js";
 import { trainingOf } from "./recipe.js";
 
-const times: MeasuredTimes = { step: 0.1, validation: 0.5, rest: 6, watched: 5 };
+const times: MeasuredTimes = { step: 0.1, validation: 0.5, training: 2, rest: 6, watched: 5 };
 const request: PlanRequest = {
   maxSeconds: 3600,
   searched: true,
@@ -32,15 +32,15 @@ describe("the default plan", () => {
       expect(seconds).toBeGreaterThan(0.6 * maxSeconds);
       expect(train.epochs).toBeGreaterThan(before);
       before = train.epochs;
-      // The three amounts keep their proportions: 60 epochs, 600 candidates, 30 further epochs.
-      expect(candidatesOf(search!) / train.epochs / 10).toBeCloseTo(1, 0);
-      expect(further!.epochs / train.epochs).toBeCloseTo(0.5, 0);
+      // The three amounts keep their proportions: 30 epochs, 600 candidates, 60 further epochs.
+      expect(candidatesOf(search!) / train.epochs / 20).toBeCloseTo(1, 0);
+      expect(further!.epochs / train.epochs).toBeCloseTo(2, 0);
     }
   });
 
   test("never does more than its most, nor than the paper", () => {
     const { train, search, further } = planDefault({ ...request, maxSeconds: 1e9 });
-    expect([train.epochs, further?.epochs]).toEqual([60, 30]);
+    expect([train.epochs, further?.epochs]).toEqual([30, 60]);
     expect(candidatesOf(search!)).toBeLessThanOrEqual(610);
     const alone = planDefault({ ...request, searched: false, maxSeconds: 1e9 });
     expect([alone.train.epochs, alone.search, alone.further]).toEqual([90, undefined, undefined]);
@@ -49,7 +49,7 @@ describe("the default plan", () => {
 
   test("never does less than its least, and its seconds say that this does not fit", () => {
     const { seconds, train, search, further } = planDefault({ ...request, maxSeconds: 1 });
-    expect([train.epochs, further?.epochs]).toEqual([4, 2]);
+    expect([train.epochs, further?.epochs]).toEqual([2, 4]);
     expect(candidatesOf(search!)).toBeGreaterThanOrEqual(24);
     expect(seconds).toBeGreaterThan(1);
   });
@@ -59,30 +59,33 @@ describe("the default plan", () => {
     expect(plan.train.epochs).toBe(30);
     expect(plan.seconds).toBeLessThanOrEqual(200);
     const search = { population: 10, generations: 4, fitness: "loss" } as const;
-    const given = planDefault({ ...request, search, given: { candidates: candidatesOf(search), further: 3 } });
-    expect(given.search).toEqual({ ...search, parents: 2, mutants: 5, crossovers: 5, seed: 7 });
+    const given = planDefault({ ...request, search, given: { further: 3 } });
+    expect(given.search).toEqual({ ...search, parents: 2, mutants: 5, crossovers: 5, finalists: 2, seed: 7 });
     expect(given.further?.epochs).toBe(3);
     expect(planDefault({ ...request, further: false }).further).toBeUndefined();
   });
 
-  test("the winner is trained on at 0.3 of the rate, without a warm-up", () => {
+  test("the winner is trained on at three times the rate, with no longer a warm-up than it has epochs", () => {
     const { train, further } = planDefault(request);
-    expect(further).toMatchObject({ learningRate: 0.3 * train.learningRate, warmupEpochs: 0, seed: 7 });
+    expect(further).toMatchObject({ learningRate: 3 * train.learningRate, warmupEpochs: 1, seed: 7 });
   });
 
   test("its seconds are those of its work", () => {
-    // 3 epochs of 20 steps; 5 validations of 5 structures, 5 of the winner; 10 candidates; the rest.
-    const seconds = 3 * 20 * 0.1 + 5 * 5 * 0.5 + 5 * 0.5 + 10 * 0.5 + 6;
-    expect(secondsOf({ epochs: 2, candidates: 10, further: 1 }, times, 20)).toBeCloseTo(seconds, 12);
+    const search = { population: 5, generations: 1, mutants: 1, crossovers: 1, finalists: 3, seed: 0 };
+    const train = { ...request.train, epochs: 2 };
+    // 3 epochs of 20 steps; 5 validations of 5 structures, 5 of the winner; 10 candidates; 3 finalists; the rest.
+    const seconds = 3 * 20 * 0.1 + 5 * 5 * 0.5 + 5 * 0.5 + 10 * 0.5 + 3 * 2.5 + 6;
+    expect(secondsOf({ train, search, further: { ...train, epochs: 1 } }, request)).toBeCloseTo(seconds, 12);
   });
 });
 
 test.each([24, 40, 100, 600, 1050])("%d candidates are about what the search scores", async (candidates) => {
-  const settings = generationsFor(candidates, 0);
+  const settings = searchFor(candidates, 0);
   expect(candidatesOf(settings) / candidates).toBeCloseTo(1, 0.5);
   let next = 0;
   const { history } = await evolve<number>({
     ...settings,
+    finalists: undefined,
     score: async (genome) => ({ accuracy: genome, loss: 0 }),
     genes: {
       random: () => next++,
@@ -117,7 +120,7 @@ test("the paper's plan is the paper's", () => {
   expect(candidatesOf(plan.search!)).toBe(1050);
   expect(plan.seconds).toBeGreaterThan(500 * 12 * 0.1);
   const more = planPaper({ ...request, train: trainingOf("paper", 7), given: { further: 9 } });
-  expect(more.further).toMatchObject({ epochs: 9, learningRate: 0.3e-4 });
+  expect(more.further).toMatchObject({ epochs: 9, learningRate: 3 * 1e-4, warmupEpochs: 9 });
 });
 
 test("a plan for another search of the same supernet", () => {
@@ -125,7 +128,7 @@ test("a plan for another search of the same supernet", () => {
   expect(withSearch(plan, {})).toEqual(plan);
   expect(withSearch(plan, { search: { population: 4 } }).search).toEqual({ ...plan.search, population: 4 });
   const more = withSearch(plan, { further: { epochs: 3 } });
-  expect(more.further).toMatchObject({ epochs: 3, learningRate: 0.3 * plan.train.learningRate });
+  expect(more.further).toMatchObject({ epochs: 3, learningRate: 3 * plan.train.learningRate });
   expect(withSearch(more, {}).further).toEqual(more.further);
   expect(withSearch(more, { further: false }).further).toBeUndefined();
 });

@@ -17,8 +17,10 @@ export interface Plan {
   readonly seconds: number;
 }
 
-/** Settings of the evolution. */
-export type SearchPlan = EvolutionSettings;
+export interface SearchPlan extends EvolutionSettings {
+  /** Of the best candidates, how many are scored again on the training and validation examples together. Default: none. */
+  readonly finalists?: number;
+}
 
 /** What a plan is made from, in seconds. */
 export interface MeasuredTimes {
@@ -26,23 +28,18 @@ export interface MeasuredTimes {
   readonly step: number;
   /** The validation split once. */
   readonly validation: number;
+  /** The training split once, forward only. */
+  readonly training: number;
   /** The test split once, opening sessions and merging. */
   readonly rest: number;
   /** Structures that are scored at each validation of `train`. */
   readonly watched: number;
 }
 
-/** Epochs of `train`, candidates of `search`, epochs of `further`. */
-export interface Amounts {
-  readonly epochs: number;
-  readonly candidates: number;
-  readonly further: number;
-}
-
 /** The most work that the default recipe does, whatever the time: enough for hundreds to a few thousand examples. */
-const MOST: Amounts = { epochs: 60, candidates: 600, further: 30 };
+const MOST = { epochs: 30, candidates: 600, further: 60 };
 /** Below this a supernet is not worth searching. */
-const LEAST: Amounts = { epochs: 4, candidates: 24, further: 2 };
+const LEAST = { epochs: 2, candidates: 24, further: 4 };
 /** Share of the time that is planned for: the rest is for what measurements miss. */
 const MARGIN = 0.8;
 
@@ -56,81 +53,80 @@ export interface PlanRequest {
   readonly train: Omit<TrainOptions, "epochs">;
   /** Settings of the search that are given. */
   readonly search?: Partial<SearchPlan> | undefined;
-  /** Amounts that are given: the plan chooses the others. */
-  readonly given?: Partial<Amounts>;
+  /** Epochs of `train` and of `further` that are given, and not planned. */
+  readonly given?: { readonly epochs?: number; readonly further?: number };
   readonly seed: number;
 }
 
 /**
- * The default recipe: as much of 60 epochs, 600 candidates and 30 further epochs as the time allows, all three scaled by
+ * The default recipe: as much of 30 epochs, 600 candidates and 60 further epochs as the time allows, all three scaled by
  * one factor (a preset without choice: 90 epochs), never less than a small minimum. `seconds` says whether that fits.
  */
 export function planDefault(request: PlanRequest): Plan {
-  const { maxSeconds, searched, further, times, train, given, seed } = request;
-  const amounts = (scale: number): Amounts => {
-    const scaled = (most: number, least: number) => Math.max(least, Math.round(most * scale));
-    if (!searched)
-      return { epochs: given?.epochs ?? scaled(MOST.epochs + MOST.further, LEAST.epochs), candidates: 0, further: 0 };
+  const { maxSeconds, searched, further, train, search, given, seed } = request;
+  const scaled = (most: number, least: number, scale: number) => Math.max(least, Math.round(most * scale));
+  const alone = searched ? 0 : MOST.further; // a preset trains for as long as the two together
+  const planAt = (scale: number): Work => {
+    const epochs = given?.epochs ?? scaled(MOST.epochs + alone, LEAST.epochs, scale);
+    const candidates = scaled(MOST.candidates, LEAST.candidates, scale);
+    const more = given?.further ?? scaled(MOST.further, LEAST.further, scale);
     return {
-      epochs: given?.epochs ?? scaled(MOST.epochs, LEAST.epochs),
-      candidates: given?.candidates ?? scaled(MOST.candidates, LEAST.candidates),
-      further: further ? (given?.further ?? scaled(MOST.further, LEAST.further)) : 0,
+      train: { ...train, epochs, validateEvery: Math.ceil(epochs / VALIDATIONS) },
+      ...(searched && { search: searchFor(candidates, seed, search) }),
+      ...(searched && further && { further: furtherOptions(train, more) }),
     };
   };
-  const seconds = (scale: number) => secondsOf(amounts(scale), times, request.stepsPerEpoch);
   let scale = 1;
-  while (scale > 0.01 && seconds(scale) > MARGIN * maxSeconds) scale *= 0.95;
-  const chosen = amounts(scale);
-  return {
-    recipe: "default",
-    train: { ...train, epochs: chosen.epochs, validateEvery: Math.ceil(chosen.epochs / VALIDATIONS) },
-    ...(searched && { search: generationsFor(chosen.candidates, seed, request.search) }),
-    ...(chosen.further > 0 && { further: furtherOptions(train, chosen.further) }),
-    seconds: seconds(scale),
-  };
+  while (scale > 0.01 && secondsOf(planAt(scale), request) > MARGIN * maxSeconds) scale *= 0.95;
+  const plan = planAt(scale);
+  return { recipe: "default", ...plan, seconds: secondsOf(plan, request) };
 }
+
+type Work = Pick<Plan, "train" | "search" | "further">;
 
 /** Validations of a phase of training. */
 const VALIDATIONS = 5;
 
-/** Seconds that these amounts of work are expected to take. */
+/** Seconds that this work is expected to take. */
 export function secondsOf(
-  { epochs, candidates, further }: Amounts,
-  times: MeasuredTimes,
-  stepsPerEpoch: number,
+  { train, search, further }: Work,
+  { times, stepsPerEpoch }: Pick<PlanRequest, "times" | "stepsPerEpoch">,
 ): number {
-  return (
-    (epochs + further) * stepsPerEpoch * times.step +
-    VALIDATIONS * times.watched * times.validation +
-    candidates * times.validation +
-    (further > 0 ? VALIDATIONS * times.validation : 0) +
-    times.rest
-  );
+  const { step, validation, training, rest, watched } = times;
+  const trained = train.epochs * stepsPerEpoch * step + VALIDATIONS * watched * validation;
+  const searched = search ? candidatesOf(search) * validation + (search.finalists ?? 0) * (training + validation) : 0;
+  const more = further ? further.epochs * stepsPerEpoch * step + VALIDATIONS * validation : 0;
+  return trained + searched + more + rest;
 }
 
-/** Training of the winner: the same settings at 0.3 of the rate, and no warm-up, since it starts from trained weights. */
+/**
+ * Training of the winner: the same settings at three times the rate. A supernet's noise wants a low one, and its winner is
+ * nearer to its beginning than to its end (docs/defaults.md).
+ */
 export const furtherOptions = (train: Omit<TrainOptions, "epochs">, epochs: number): TrainOptions => ({
   ...train,
   epochs,
   learningRate: FURTHER_RATE * train.learningRate,
-  warmupEpochs: 0,
+  warmupEpochs: Math.min(train.warmupEpochs ?? 0, epochs),
   validateEvery: Math.ceil(epochs / VALIDATIONS),
 });
-const FURTHER_RATE = 0.3;
+const FURTHER_RATE = 3;
 
 /**
  * Population and generations of about as many candidates, in the published proportions (50 + 20 · 50). Their fitness is the
- * loss: on a hundred images it says more than the accuracy (docs/search.md).
+ * loss, and the best are scored again: a hundred images say little, the accuracy on them least (docs/search.md).
  */
-export function generationsFor(candidates: number, seed: number, given: Partial<SearchPlan> = {}): SearchPlan {
+export function searchFor(candidates: number, seed: number, given: Partial<SearchPlan> = {}): SearchPlan {
   const population = given.population ?? Math.max(6, Math.min(50, Math.round(Math.sqrt(candidates * (50 / 21)))));
+  const parents = Math.max(2, Math.round(population / 5));
   return {
     population,
     generations: Math.max(1, Math.round(candidates / population) - 1),
-    parents: Math.max(2, Math.round(population / 5)),
+    parents,
     mutants: Math.floor(population / 2),
     crossovers: Math.floor(population / 2),
     fitness: "loss",
+    finalists: parents,
     ...given,
     seed,
   };
@@ -145,7 +141,7 @@ export function withSearch(
   },
 ): Plan {
   const { further: planned, ...rest } = plan;
-  const further = planned ?? furtherOptions(plan.train, Math.ceil(plan.train.epochs / 2));
+  const further = planned ?? furtherOptions(plan.train, (MOST.further / MOST.epochs) * plan.train.epochs);
   return {
     ...rest,
     ...(plan.search && { search: { ...plan.search, ...o.search } }),
@@ -155,25 +151,21 @@ export function withSearch(
 }
 
 /** Candidates of a search that finds as many new ones as it wants. */
-export const candidatesOf = ({ population = 50, generations = 20 }: Partial<SearchPlan>): number =>
-  population * (generations + 1);
+export function candidatesOf(o: Partial<SearchPlan>): number {
+  const { population = 50, generations = 20, mutants = 25, crossovers = 25 } = o;
+  return population + generations * Math.max(population, mutants + crossovers);
+}
 
 /** The published recipe: nothing is planned but what the request adds, further training for instance. */
-export function planPaper({ searched, further, times, train, search, given, seed, stepsPerEpoch }: PlanRequest): Plan {
-  const settings: SearchPlan = { ...PAPER_SEARCH, ...search, seed };
+export function planPaper(request: PlanRequest): Plan {
+  const { searched, further, train, search, given, seed } = request;
   const epochs = given?.epochs ?? PAPER_EPOCHS;
-  const amounts = {
-    epochs,
-    candidates: searched ? candidatesOf(settings) : 0,
-    further: searched && further ? (given?.further ?? Math.ceil(epochs / 10)) : 0,
-  };
-  return {
-    recipe: "paper",
+  const plan: Work = {
     train: { validateEvery: Math.ceil(epochs / 10), ...train, epochs },
-    ...(searched && { search: settings }),
-    ...(amounts.further > 0 && { further: furtherOptions(train, amounts.further) }),
-    seconds: secondsOf(amounts, times, stepsPerEpoch),
+    ...(searched && { search: { ...PAPER_SEARCH, ...search, seed } }),
+    ...(searched && further && { further: furtherOptions(train, given?.further ?? Math.ceil(epochs / 10)) }),
   };
+  return { recipe: "paper", ...plan, seconds: secondsOf(plan, request) };
 }
 
 const PAPER_EPOCHS = 500;

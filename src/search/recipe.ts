@@ -1,4 +1,4 @@
-/** Settings of training by recipe, before a plan says how many epochs; docs/search.md shows what the defaults rest on. */
+/** Settings of training by recipe, before a plan says how many epochs; docs/defaults.md shows what the defaults rest on. */
 import type { TrainOptions } from "../training/options.js";
 
 export type Recipe = "default" | "paper";
@@ -11,7 +11,7 @@ export const trainingOf = (recipe: Recipe, seed: number): Omit<TrainOptions, "ep
 const RECIPES: Readonly<Record<Recipe, Omit<TrainOptions, "epochs" | "seed">>> = {
   default: {
     batchSize: 32,
-    learningRate: 1e-3,
+    learningRate: 3e-3,
     weightDecay: 1e-4,
     clipNorm: 1,
     schedule: "cosine",

@@ -12,7 +12,7 @@ let model: Model;
 beforeAll(async () => {
   runtime = await createNodeRuntime({ threads: 1 });
   model = await openTiny(runtime);
-});
+}, 60_000);
 afterAll(() => runtime.dispose());
 
 const describedAs = (description: unknown): Dataset => ({ ...tinyData(), describe: () => description });

@@ -28,7 +28,7 @@ beforeAll(async () => {
   }
   runtime = await createNodeRuntime({ threads: 1 });
   model = await openModel(join(root, "model"), { runtime });
-});
+}, 60_000);
 afterAll(async () => {
   await runtime.dispose();
   await rm(root, { recursive: true });

@@ -16,7 +16,7 @@ let model: Model;
 beforeAll(async () => {
   runtime = await createNodeRuntime({ threads: 1 });
   model = (await openTiny(runtime)).withHead(TINY_LABELS);
-});
+}, 60_000);
 afterAll(() => runtime.dispose());
 
 test("a head on cached features trains as on the whole model, in fewer runs of the trunk", async () => {

@@ -22,7 +22,7 @@ beforeAll(async () => {
   runtime = await createNodeRuntime({ threads: 1 });
   model = (await openTiny(runtime)).withHead(TINY_LABELS);
   splits = await tinyData().prepare(model.input);
-});
+}, 60_000);
 afterAll(() => runtime.dispose());
 
 const newSupernet = (): AdaptedModel =>

@@ -146,12 +146,7 @@ export async function train(
       throwIfAborted(signal);
 
       if (validationDue()) {
-        const scores: Record<string, Metrics> = {};
-        if (splits.validation.size > 0)
-          for (const [name, genome] of watched) {
-            const feeds = trainableFeeds(adapted, genome);
-            scores[name] = await evaluate(scoring, splits.validation, classes, { feeds, signal });
-          }
+        const scores = await validate(scoring, adapted, watched, splits.validation, signal);
         const all = Object.values(scores);
         if (all.length > 0 && !all.some((score) => Number.isFinite(score.loss))) throw diverged("validation", step);
         const accuracy = mean(all.map((score) => score.accuracy));
@@ -204,6 +199,23 @@ export async function train(
   } finally {
     await Promise.all(sessions.map((session) => session.dispose()));
   }
+}
+
+/** Scores of the watched structures by name; none without a validation split. */
+async function validate(
+  session: Session,
+  adapted: AdaptedModel,
+  watched: ReadonlyMap<string, Genome | undefined>,
+  split: Split,
+  signal: AbortSignal | undefined,
+): Promise<Record<string, Metrics>> {
+  const scores: Record<string, Metrics> = {};
+  if (split.size === 0) return scores;
+  for (const [name, genome] of watched) {
+    const feeds = trainableFeeds(adapted, genome);
+    scores[name] = await evaluate(session, split, adapted.model.head!.out, { feeds, signal });
+  }
+  return scores;
 }
 
 const START = { step: 0, best: undefined, sinceBest: 0, lossSum: 0, lossCount: 0 };

@@ -1,0 +1,135 @@
+import { describe, expect, test } from "vitest";
+import type { ExportOptions } from "../model.js";
+import { parseVitConfig, type VitLibrary } from "./config.js";
+import { exportVit } from "./export.js";
+
+/** What a folder with this config.json says after its head has been replaced, or kept. */
+function exported(
+  rawConfig: Record<string, unknown>,
+  o: { library?: VitLibrary; prefix?: string; labels?: readonly string[]; out?: number } & Partial<ExportOptions> = {},
+) {
+  const { library = "transformers", prefix = library === "timm" ? "" : "vit.", labels, addedBiases = false, dtype } = o;
+  const config = parseVitConfig(rawConfig, "config.json", library);
+  const name = library === "timm" ? "head" : "classifier";
+  const out = o.out ?? labels?.length;
+  const pretrained = out === undefined;
+  const head = pretrained && config.classes === 0 ? undefined : { name, in: 8, out: out ?? config.classes, pretrained };
+  const names = { classToken: `${prefix}cls_token` } as Parameters<typeof exportVit>[0]["names"];
+  return exportVit(
+    { config, rawConfig, names, head, labels: pretrained ? config.labels : labels },
+    { addedBiases, ...(dtype && { dtype }) },
+  );
+}
+
+describe("transformers", () => {
+  const base = { model_type: "vit", architectures: ["ViTForImageClassification"], id2label: { 0: "x", 1: "y" } };
+
+  test("a head that is kept changes nothing", () => {
+    expect(exported(base)).toEqual({ config: base });
+  });
+
+  test("a new head brings its labels; what else is written stays", () => {
+    const { config } = exported({ ...base, num_labels: 2, hidden_act: "gelu" }, { labels: ["a", "b", "c"] });
+    expect(config).toEqual({
+      ...base,
+      hidden_act: "gelu",
+      id2label: { 0: "a", 1: "b", 2: "c" },
+      label2id: { a: 0, b: 1, c: 2 },
+    });
+  });
+
+  test("a classifier in place of a regression is none, and neither is a classifier of one class", () => {
+    const regression = { ...base, id2label: { 0: "height" }, problem_type: "regression" };
+    const said = { problem_type: "single_label_classification" };
+    expect(exported(regression, { labels: ["a", "b"] }).config).toMatchObject(said);
+    expect(exported(base, { labels: ["only"] }).config).toMatchObject(said);
+    expect(exported(regression).config).toEqual(regression);
+  });
+
+  test("the stored type is said where the file says it: under its new name or its old one", () => {
+    expect(exported(base, { dtype: "F16" }).config).toEqual({ ...base, dtype: "float16" });
+    const old = { ...base, torch_dtype: "float32" };
+    expect(exported(old, { dtype: "BF16" }).config).toEqual({ ...base, torch_dtype: "bfloat16" });
+    expect(exported(old).config).toEqual(old);
+  });
+
+  test("added biases", () => {
+    expect(exported({ ...base, qkv_bias: false }, { addedBiases: true }).config).toEqual({ ...base, qkv_bias: true });
+  });
+
+  test("a bare trunk becomes that of a classifier, without pooler and mask token; one that stays bare keeps its names", () => {
+    const bare = { model_type: "vit", architectures: ["ViTModel"] };
+    const { config, rename } = exported(bare, { prefix: "", labels: ["a", "b"] });
+    expect(config).toMatchObject({ architectures: ["ViTForImageClassification"], id2label: { 0: "a", 1: "b" } });
+    const names = ["embeddings.cls_token", "classifier.bias", "pooler.dense.weight", "embeddings.mask_token"];
+    expect(names.map(rename!)).toEqual(["vit.embeddings.cls_token", "classifier.bias", undefined, undefined]);
+    expect(exported(bare, { prefix: "" })).toEqual({ config: bare });
+    expect(exported(bare, { prefix: "vit.", labels: ["a", "b"] }).rename).toBeUndefined();
+  });
+
+  test("a file of facts gets the family's name, by which the library finds its class", () => {
+    const facts = {
+      ...{ image_size: 8, patch_size: 4, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2 },
+      ...{ intermediate_size: 16, hidden_act: "gelu", layer_norm_eps: 1e-6, qkv_bias: true, num_labels: 3 },
+    };
+    expect(exported(facts).config).toEqual({ ...facts, model_type: "vit" });
+    const { num_labels: _, ...rest } = facts;
+    const { config, onnxConfig } = exported(facts, { library: "timm", labels: ["a", "b"] });
+    expect(config).toMatchObject({ ...rest, id2label: { 0: "a", 1: "b" } });
+    expect(config).not.toHaveProperty("model_type"); // names of timm are not transformers'
+    expect(onnxConfig).toMatchObject({ model_type: "vit", hidden_size: 8, intermediate_size: 16 });
+  });
+});
+
+describe("timm", () => {
+  const base = {
+    architecture: "vit_tiny_patch16_224",
+    num_classes: 2,
+    model_args: { img_size: [32, 48], num_classes: 2, qkv_bias: false },
+    pretrained_cfg: { num_classes: 2, label_names: ["x", "y"], label_descriptions: { x: "an x" }, crop_pct: 1 },
+  };
+  const timm = (rawConfig: Record<string, unknown>, o: Parameters<typeof exported>[1] = {}) =>
+    exported(rawConfig, { ...o, library: "timm" });
+
+  test("a head that is kept changes nothing", () => {
+    const { config, onnxConfig, rename } = timm(base);
+    expect(config).toEqual(base);
+    expect(rename).toBeUndefined();
+    expect(onnxConfig).toEqual({
+      architectures: ["ViTForImageClassification"],
+      model_type: "vit",
+      image_size: [32, 48],
+      patch_size: 16,
+      num_channels: 3,
+      hidden_size: 192,
+      num_hidden_layers: 12,
+      num_attention_heads: 3,
+      intermediate_size: 768,
+      id2label: { 0: "x", 1: "y" },
+      label2id: { x: 0, y: 1 },
+    });
+  });
+
+  test("a new head is said at the root, and nowhere otherwise; added biases among the arguments", () => {
+    expect(timm(base, { labels: ["a", "b", "c"], addedBiases: true }).config).toEqual({
+      architecture: "vit_tiny_patch16_224",
+      num_classes: 3,
+      label_names: ["a", "b", "c"],
+      model_args: { img_size: [32, 48], qkv_bias: true },
+      pretrained_cfg: { num_classes: 3, crop_pct: 1 },
+    });
+  });
+
+  test("arguments are added where there are none", () => {
+    const bare = { architecture: "vit_tiny_patch16_224", num_classes: 4 };
+    expect(timm(bare, { addedBiases: true }).config).toEqual({ ...bare, model_args: { qkv_bias: true } });
+  });
+
+  test("labels that are not known are numbered for transformers.js; without a head there are none", () => {
+    const nameless = { architecture: "vit_tiny_patch16_224", num_classes: 2 };
+    expect(timm(nameless).onnxConfig).toMatchObject({ id2label: { 0: "LABEL_0", 1: "LABEL_1" } });
+    const { onnxConfig } = timm({ ...nameless, num_classes: 0 });
+    expect(onnxConfig).toMatchObject({ architectures: ["ViTModel"] });
+    expect(onnxConfig).not.toHaveProperty("id2label");
+  });
+});

@@ -1,8 +1,11 @@
 /** What a merge found, as people read it. */
 import type { MergeResult } from "../adapters/export.node.js";
 
-/** The check of a merge in a few lines: logits, the worst layer, rounding and storage. */
-export function mergeLines({ report, storage, onnxFolder, notes }: MergeResult): string {
+/** The check of a merge: logits, each layer (or only the worst), rounding and storage. */
+export function mergeLines(
+  { report, storage, onnxFolder, notes }: MergeResult,
+  which: "every layer" | "worst layer",
+): string {
   const { examples, logits, logitsLimit, rounding, layers, layerLimit } = report;
   const worst = layers.reduce<(typeof layers)[number] | undefined>(
     (a, b) => (a && a.difference >= b.difference ? a : b),
@@ -12,6 +15,7 @@ export function mergeLines({ report, storage, onnxFolder, notes }: MergeResult):
   return [
     `Merge check on ${examples} examples, relative to the largest value (float32):`,
     `  logits, merged against adapted   ${e(logits)}  (limit ${e(logitsLimit)}; the base against itself, summed in another order: ${e(rounding)})`,
+    ...(which === "every layer" ? layers.map(({ name, difference }) => `  ${name.padEnd(32)} ${e(difference)}`) : []),
     ...(worst
       ? [
           `  largest of ${layers.length} layers            ${e(worst.difference)}  (limit ${e(layerLimit)}), ${worst.name}`,

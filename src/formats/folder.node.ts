@@ -78,12 +78,14 @@ export async function writeFolderAtomic(path: string, fill: (temporary: string) 
     throw new GloraError("FILE", `${path}: is not empty. Choose another name, or remove it first.`, { folder: path });
   }
   const temporary = besides(path);
+  // The first of the folders that had to be made: a parent of `path`, or the temporary one itself.
+  let made: string | undefined;
   try {
-    await mkdir(temporary, { recursive: true });
+    made = await mkdir(temporary, { recursive: true });
     await fill(temporary);
     await rename(temporary, path);
   } catch (thrown) {
-    await rm(temporary, { recursive: true, force: true });
+    await rm(made ?? temporary, { recursive: true, force: true });
     throw asFileError(thrown, path);
   }
 }

@@ -279,7 +279,7 @@ function safeNumber(n: bigint, place: string): number {
 function withContents(name: string, dtype: ElementType, shape: Shape, data: TensorData & { kind: "inline" }): Value {
   if (dtype !== "int64" || shape.length !== 1 || data.bytes.length > 64 * 8)
     return { name, type: { dtype, shape }, data };
-  const contents = Array.from(new BigInt64Array(data.bytes.slice().buffer), Number);
+  const contents = Array.from(new BigInt64Array(new Uint8Array(data.bytes).buffer), Number);
   return { name, type: { dtype, shape, contents }, data };
 }
 

@@ -2,7 +2,15 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { GloraError } from "../base/errors.js";
 import { onnxNumberOf } from "./element-type.js";
-import type { Attribute, Graph, Node, TensorData, TensorType, Value } from "./graph.js";
+import {
+  type Attribute,
+  type Graph,
+  type Node,
+  subgraphsOf,
+  type TensorData,
+  type TensorType,
+  type Value,
+} from "./graph.js";
 import {
   AttributeProto_AttributeType as AttributeKind,
   type AttributeProto,
@@ -49,15 +57,18 @@ interface EncodeOptions {
  */
 export function encodeModel(graph: Graph, o: EncodeOptions = {}): Uint8Array<ArrayBuffer> {
   const names = new FileNames(graph);
-  const microsoft = { domain: "com.microsoft", version: 1n };
+  const microsoft = usesMicrosoft(graph) ? [{ domain: "com.microsoft", version: 1n }] : [];
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: "glora",
-    opsetImport: [{ domain: "", version: OPSET }, microsoft].map((id) => create(OperatorSetIdProtoSchema, id)),
+    opsetImport: [{ domain: "", version: OPSET }, ...microsoft].map((id) => create(OperatorSetIdProtoSchema, id)),
     graph: encodeGraph(graph, names, o, o.name ?? "glora"),
   });
   return toBinary(ModelProtoSchema, model);
 }
+
+const usesMicrosoft = (graph: Graph): boolean =>
+  graph.nodes.some((node) => node.domain === "com.microsoft" || subgraphsOf(node).some(usesMicrosoft));
 
 /**
  * Names of values in the file. The interface comes first: inputs keep their names, and a value that a node computes takes

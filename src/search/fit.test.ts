@@ -195,7 +195,7 @@ test("the plan comes with what the whole will take; where that is too long, a no
   };
   const o = { ...small, train: {}, search: {}, stopAfter: "train", maxSeconds: 1, onProgress } as const;
   const { plan: least } = await fit(model, tinyData(), o);
-  expect([least.train.epochs, least.search?.population]).toEqual([4, 8]);
+  expect([least.train.epochs, least.search?.population]).toEqual([2, 8]);
   expect(notes).toEqual([expect.stringMatching(/^This is expected to take [\d.]+ s, more than the 1\.0 s asked for/)]);
 });
 

@@ -78,7 +78,7 @@ export const demo = defineCommand({
       const { validation } = await data.prepare(model.input);
       const inputs = await validation.inputs(Array.from({ length: 16 }, (_, i) => i * 25));
       const merge = await mergeModel(adapted, out, { inputs });
-      context.print(`${mergeLines(merge)}\n`);
+      context.print(`${mergeLines(merge, "worst layer")}\n`);
       context.print(
         `The merged model, of the original shape, is in ${out}/. Use it:\n\n` +
           `  npx glora eval --model ${out} --data digits\n  npx glora predict --model ${out} --data FOLDER_OF_IMAGES\n\n` +

@@ -138,7 +138,7 @@ export async function finishRun(run: Run, context: Context, merge: boolean): Pro
   const result = await run.merge(merged);
   reportRun(run, context, { merged, merge: { ...result.report, storage: result.storage } });
   context.print(
-    `\n${mergeLines(result)}\n\nMerged: ${merged}. Use it:\n  glora predict --model ${merged} --data FOLDER_OF_IMAGES`,
+    `\n${mergeLines(result, "every layer")}\n\nMerged: ${merged}. Use it:\n  glora predict --model ${merged} --data FOLDER_OF_IMAGES`,
   );
 }
 

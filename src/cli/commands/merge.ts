@@ -59,7 +59,7 @@ export const merge = defineCommand({
         onnx: result.onnxFolder,
         notes: result.notes,
       });
-      context.print(`${mergeLines(result)}\n\nMerged: ${out}`);
+      context.print(`${mergeLines(result, "every layer")}\n\nMerged: ${out}`);
     } finally {
       await model.runtime.dispose();
     }

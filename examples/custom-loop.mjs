@@ -34,7 +34,9 @@ const schedule = warmupSchedule({ shape: "cosine", steps: STEPS, warmupSteps: 6 
 const gradients = new Float32Array(lora.parameters.length);
 const used = usedByGenome(lora);
 for (let step = 0; step < STEPS; step++) {
-  const indices = rngStream(0, `batch ${step}`).shuffle([...train.labels.keys()]).slice(0, BATCH);
+  const indices = rngStream(0, `batch ${step}`)
+    .shuffle([...train.labels.keys()])
+    .slice(0, BATCH);
   const outputs = await session.run({
     ...(await train.inputs(indices)),
     labels: { dtype: "int32", shape: [BATCH], data: Int32Array.from(indices, (i) => train.labels[i]) },

@@ -41,6 +41,8 @@ const { best, history } = await evolve({
     return { accuracy: accuracy - 0.002 * adaptedLayers(genome), loss };
   },
 });
-console.log(`${history.length} candidates; the best adapts ${adaptedLayers(best.genome)} of ${space.layers.length} layers`);
+console.log(
+  `${history.length} candidates; the best adapts ${adaptedLayers(best.genome)} of ${space.layers.length} layers`,
+);
 console.log(`score ${best.accuracy.toFixed(3)}, ${best.parameters} parameters`);
 await model.runtime.dispose();

@@ -20,7 +20,10 @@ console.log(`merged into ${merged}; logits differ by ${report.logits.toExponenti
 
 // The merged folder is an ordinary model.
 const plain = await openModel(merged, { runtime: model.runtime });
-for await (const { file, label } of predict(plain, (await imageFiles(join(images, data.labels[0]))).prepare(plain.input))) {
+for await (const { file, label } of predict(
+  plain,
+  (await imageFiles(join(images, data.labels[0]))).prepare(plain.input),
+)) {
   console.log(file, label);
   break;
 }

@@ -19,7 +19,9 @@ export async function drawImages(folder, count = 30, seed = 0) {
     for (let i = 0; i < count; i++) {
       const [x, y, r] = [20 + rng.int(24), 20 + rng.int(24), 8 + rng.int(10)];
       const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="64" height="64" fill="${colour()}"/><g fill="${colour()}">${shape(x, y, r)}</g></svg>`;
-      await sharp(Buffer.from(svg)).png().toFile(join(folder, name, `${i}.png`));
+      await sharp(Buffer.from(svg))
+        .png()
+        .toFile(join(folder, name, `${i}.png`));
     }
   }
 }

@@ -1,10 +1,25 @@
 /** What commands say of a run: its plan before, its result after. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { GloraError } from "../base/errors.js";
 import type { Run } from "../search/run.node.js";
 import { formatCount } from "../training/progress.js";
 import type { Context } from "./command.js";
 import { drawFront } from "./front-drawing.js";
 import { metricsTable, percent } from "./metrics-table.js";
 import { drawStructure } from "./structure-drawing.js";
+
+/** Runs `body`; an interruption says where what was done is saved, and how it goes on. */
+export async function savingTo<T>(run: string, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (thrown) {
+    if (!(thrown instanceof GloraError) || thrown.code !== "ABORTED") throw thrown;
+    const saved = existsSync(join(run, "plan.json"));
+    const text = saved ? `Saved in ${run}. Go on with: glora resume ${run}` : "Nothing had been trained yet.";
+    throw new GloraError("ABORTED", `Interrupted. ${text}`, { run, saved }, thrown);
+  }
+}
 
 /** Prints a finished run: structure, front and scores; for programs the same as JSON. */
 export function reportRun(run: Run, context: Context, more: Readonly<Record<string, unknown>> = {}): void {

@@ -8,7 +8,7 @@ import { fit as fitRun, type Run } from "../../search/run.node.js";
 import { type Context, defineCommand } from "../command.js";
 import { mergeLines } from "../merge-lines.js";
 import { given, option, required, unless, type ValuesOf } from "../options.js";
-import { reportRun } from "../run-report.js";
+import { reportRun, savingTo } from "../run-report.js";
 import {
   augmentationOf,
   augmentOptions,
@@ -113,18 +113,20 @@ async function startRun(values: RunValues, context: Context, options: FitOptions
   try {
     const { budget, preset, rank, ranks, layers, a, addBiases, seed, config, out } = values;
     const adapter = values.adapter === undefined ? undefined : await openAdapter(await openFolder(values.adapter));
-    const run = await fitRun(model, data, {
-      ...given({ budget, rank, ranks, layers, adapter, modelConfig: config }),
-      preset,
-      a,
-      addBiases,
-      seed,
-      train: trainingOf(values),
-      ...options,
-      out,
-      signal: context.signal,
-      onProgress: context.onEvent,
-    });
+    const run = await savingTo(out, () =>
+      fitRun(model, data, {
+        ...given({ budget, rank, ranks, layers, adapter, modelConfig: config }),
+        preset,
+        a,
+        addBiases,
+        seed,
+        train: trainingOf(values),
+        ...options,
+        out,
+        signal: context.signal,
+        onProgress: context.onEvent,
+      }),
+    );
     await finishRun(run, context, merge);
   } finally {
     await model.runtime.dispose();

@@ -1,6 +1,7 @@
 import { resume as resumeRun } from "../../search/run.node.js";
 import { defineCommand } from "../command.js";
 import { unless } from "../options.js";
+import { savingTo } from "../run-report.js";
 import { finishRun } from "./fit.js";
 
 export const resume = defineCommand({
@@ -10,7 +11,7 @@ export const resume = defineCommand({
   options: { merge: unless("do not merge") },
   examples: [{ command: "glora resume runs/flowers", text: "After Ctrl-C, a crash, or a lost machine" }],
   async run({ run: path, merge }, context) {
-    const run = await resumeRun(path, { signal: context.signal, onProgress: context.onEvent });
+    const run = await savingTo(path, () => resumeRun(path, { signal: context.signal, onProgress: context.onEvent }));
     try {
       await finishRun(run, context, merge);
     } finally {

@@ -1,6 +1,7 @@
 import { search as searchRun } from "../../search/run.node.js";
 import { defineCommand } from "../command.js";
 import { given, option, unless } from "../options.js";
+import { savingTo } from "../run-report.js";
 import { searchOptions, structureOptions } from "../shared-options.js";
 import { parseText } from "../values.js";
 import { finishRun } from "./fit.js";
@@ -25,13 +26,15 @@ export const search = defineCommand({
     const settings = given(
       Object.fromEntries(Object.keys(searchOptions).map((key) => [key, values[key as keyof typeof searchOptions]])),
     );
-    const run = await searchRun(path, {
-      ...given({ out, budget }),
-      ...(Object.keys(settings).length > 0 && { search: settings }),
-      ...(!further && { further: false as const }),
-      signal: context.signal,
-      onProgress: context.onEvent,
-    });
+    const run = await savingTo(out ?? path, () =>
+      searchRun(path, {
+        ...given({ out, budget }),
+        ...(Object.keys(settings).length > 0 && { search: settings }),
+        ...(!further && { further: false as const }),
+        signal: context.signal,
+        onProgress: context.onEvent,
+      }),
+    );
     try {
       await finishRun(run, context, merge);
     } finally {

@@ -121,8 +121,9 @@ function sessionOptions(threads: number, keepArena: boolean, folder: string): Re
         // Packed copies of frozen weights, one an orientation, would cost three times their memory.
         disable_prepacking: "1",
         model_external_initializers_file_folder_path: folder,
-        // Idle threads of one session would take the cores from the next.
-        intra_op: { allow_spinning: "0" },
+        // Threads spin just long enough for the next node (a small model's step is 17–25 % faster); spinning on, they would
+        // take the cores from the next session and from other processes.
+        intra_op: { allow_spinning: "1", spin_duration_us: "20" },
       },
     },
   };

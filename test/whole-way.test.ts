@@ -1,5 +1,5 @@
 /** The commands one after the other, as a person uses them, on a tiny model and a tiny folder of images. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -91,6 +91,26 @@ test("the same command goes on with the run; another budget in its folder is ref
   const { code, stderr } = await typed(argv("500"));
   expect(code).toBe(1);
   expect(stderr).toMatch(/begun with other settings.*\n\s+options\.budget.*600 in the run, .*500 now/);
+});
+
+test("a finished run is said again by resume, search and the same command; its merged model is kept, or made", async () => {
+  const stored = JSON.parse(readFileSync(at("run", "result.json"), "utf8")) as Record<string, unknown>;
+  const weights = at("run", "merged", "model.safetensors");
+  const before = statSync(weights);
+  for (const command of ["resume", "search"]) {
+    const { code, stdout, stderr } = await typed([command, at("run")]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("This run is finished") });
+    expect(stdout).toContain(`Merged before, and checked then: ${at("run", "merged")}.`);
+    expect((await json(command, at("run")))[0]).toMatchObject({ test: stored["test"], merged: at("run", "merged") });
+  }
+  expect(statSync(weights)).toEqual(before);
+
+  // As a process leaves it that is killed in its merge.
+  rmSync(at("run", "merged"), { recursive: true });
+  mkdirSync(at("run", ".merged.partial-1-0"));
+  await json("resume", at("run"));
+  expect(existsSync(weights)).toBe(true);
+  expect(existsSync(at("run", ".merged.partial-1-0"))).toBe(false);
 });
 
 test("train, then search with two budgets from one supernet; merge as a command of its own", async () => {

@@ -185,6 +185,7 @@ describe("adapter.json", () => {
       'layers.fc.B: one of lora_<rank>, vector, scalar, none is expected, not "lora_0"',
     ],
     [{ layers: { fc: "lora_4" } }, 'layers.fc: an object is expected, not "lora_4"'],
+    [{ labels: ["a", "b", "a"] }, 'labels: "a" occurs twice; each class needs its own name'],
     [{ labels: ["a", 1] }, "labels: a list of texts is expected"],
     [{ base: { name: 3 } }, "base.name: a text is expected, not 3"],
     [{ base: { name: "x", sha256: { f: 1 } } }, "base.sha256.f: a text is expected, not 1"],
@@ -194,6 +195,21 @@ describe("adapter.json", () => {
     expect(code).toBe("CONFIG");
     expect(message).toContain("flowers/adapter.json:");
     expect(message).toContain(text);
+  });
+
+  test("a key that an object holds twice is refused", async () => {
+    const twice = manifest({ layers: { fc: { A: "vector" } } }).replace('"A":', '"A":"scalar","\\u0041":');
+    const { code, message } = await refusal(open(twice));
+    expect(code).toBe("CONFIG");
+    expect(message).toBe('flowers/adapter.json: "A" occurs twice in one object');
+  });
+
+  test("null for a layer or a support is none", async () => {
+    const { manifest: read } = await open(manifest({ layers: { fc1: null, fc2: { A: null, E: "scalar" } } }));
+    expect([...read.genome]).toEqual([
+      ["fc1", NO_CHANGE],
+      ["fc2", { ...NO_CHANGE, E: "scalar" }],
+    ]);
   });
 
   test("facts come back, and fields of a later day are ignored", async () => {

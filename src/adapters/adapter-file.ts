@@ -5,9 +5,10 @@
 import { GloraError } from "../base/errors.js";
 import { Fields, throwProblems } from "../formats/fields.js";
 import { fromFloat32 } from "../formats/float.js";
-import { type Folder, readJson } from "../formats/folder.js";
+import { type Folder, parseJson, readText } from "../formats/folder.js";
 import { readFloat32, readSafetensors, type TensorEntry } from "../formats/safetensors.js";
 import { encodeSafetensors } from "../formats/safetensors-writer.js";
+import { duplicateKey } from "../formats/unique-json.js";
 import { sizeOf } from "./forms/index.js";
 import { fixedTable, type ParameterTable, type StoredParameter } from "./parameters.js";
 import {
@@ -80,7 +81,7 @@ export interface AdapterFile {
  * @throws {GloraError} FILE if a file is missing or broken, CONFIG if `adapter.json` says what this version cannot read
  */
 export async function openAdapter(folder: Folder): Promise<AdapterFile> {
-  const manifest = parseManifest(await readJson(folder, ADAPTER_MANIFEST), `${folder.name}/${ADAPTER_MANIFEST}`);
+  const manifest = parseManifest(await readText(folder, ADAPTER_MANIFEST), `${folder.name}/${ADAPTER_MANIFEST}`);
   const source = await folder.open(ADAPTER_TENSORS);
   if (!source) {
     throw new GloraError("FILE", `${folder.name}: has no ${ADAPTER_TENSORS}.`, {
@@ -91,8 +92,10 @@ export async function openAdapter(folder: Folder): Promise<AdapterFile> {
   return { name: folder.name, manifest, tensors: (await readSafetensors(source)).tensors };
 }
 
-function parseManifest(json: unknown, file: string): AdapterManifest {
-  const fields = new Fields(json);
+function parseManifest(text: string, file: string): AdapterManifest {
+  const fields = new Fields(parseJson(text, file));
+  const twice = duplicateKey(text);
+  if (twice !== undefined) fields.problems.push(`${JSON.stringify(twice)} occurs twice in one object`);
   if (fields.has("format") && fields.raw("format") !== FORMAT) {
     fields.refuse("format", `${JSON.stringify(FORMAT)} is expected, not ${JSON.stringify(fields.raw("format"))}`);
   } else if (fields.has("version") && fields.raw("version") !== VERSION) {
@@ -110,6 +113,7 @@ function parseManifest(json: unknown, file: string): AdapterManifest {
   const a = fields.choice<AForm>("a", "elementwise", { elementwise: "elementwise", product: "product" });
   const labels = fields.raw("labels");
   if (labels !== undefined && !isTexts(labels)) fields.refuse("labels", "a list of texts is expected");
+  else checkUnique(fields, labels);
   const layers = fields.object("layers");
   const genome = new Map(layers.keys.map((name) => [name, parseStructure(layers.object(name), a)]));
   const preprocessing = fields.has("preprocessing") && fields.object("preprocessing");
@@ -126,6 +130,14 @@ function parseManifest(json: unknown, file: string): AdapterManifest {
   };
 }
 
+/** Of two classes of one name a prediction would not say which, and transformers' label2id loses one. */
+function checkUnique(fields: Fields, labels: readonly string[] = []): void {
+  const seen = new Set<string>();
+  const again = labels.find((label) => seen.size === seen.add(label).size);
+  if (again !== undefined)
+    fields.refuse("labels", `${JSON.stringify(again)} occurs twice; each class needs its own name`);
+}
+
 function parseStructure(fields: Fields, a: AForm): Structure {
   const structure: Record<Support, Form> = { ...NO_CHANGE };
   for (const key of fields.keys) {
@@ -134,11 +146,12 @@ function parseStructure(fields: Fields, a: AForm): Structure {
       fields.refuse(key, `no such support; ${SUPPORTS.join(", ")} are known`);
       continue;
     }
+    if (!fields.has(key)) continue; // null
     const form = parseForm(fields.raw(key), support, a);
     if (form) structure[support] = form;
     else {
       const known = kindsOf(support, a).map((kind) => (kind === "lora" ? "lora_<rank>" : kind));
-      fields.refuse(key, `one of ${known.join(", ")} is expected, not ${JSON.stringify(fields.raw(key) ?? null)}`);
+      fields.refuse(key, `one of ${known.join(", ")} is expected, not ${JSON.stringify(fields.raw(key))}`);
     }
   }
   return structure;

@@ -188,10 +188,10 @@ test("a fixed plan holds only what its structure needs, the supernet's what any 
   expect(plan({ A: "lora_4", B: "lora_2", C: "vector" })).toEqual({ ...nothing, lowA: 4, lowB: 2, c: true });
   expect(plan({ D: "scalar", E: "vector" })).toEqual({ ...nothing, d: true, e: true });
   expect(plan({ D: "scalar" }, layerShape("l", 4, 5, false))).toEqual(nothing);
-  const supernet = (a: AForm) => supernetPlan(createSpace([layer], { a, ranks: [2, 8] })).get("l");
-  const whole = { scale: true, lowA: 8, lowB: 8, productA: 0, c: true, d: true, e: true, choose: true };
+  const supernet = (a: AForm) => supernetPlan(createSpace([layer], { a, ranks: [2, 3] })).get("l");
+  const whole = { scale: true, lowA: 3, lowB: 3, productA: 0, c: true, d: true, e: true, choose: true };
   expect(supernet("elementwise")).toEqual(whole);
-  expect(supernet("product")).toEqual({ ...whole, scale: false, lowA: 0, productA: 8 });
+  expect(supernet("product")).toEqual({ ...whole, scale: false, lowA: 0, productA: 3 });
 });
 
 test("segments follow each other layer by layer in the documented order", () => {

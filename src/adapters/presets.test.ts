@@ -3,6 +3,7 @@ import { count } from "./budget.js";
 import { PRESETS, presetSpace } from "./presets.js";
 import { layerShape } from "./reference.fixtures.js";
 import { formsOf, onlyGenome } from "./space.js";
+import type { LayerShape } from "./structure.js";
 
 const layers = [layerShape("fc1", 12, 4), layerShape("fc2", 4, 12)];
 
@@ -24,12 +25,20 @@ test.each(Object.entries(counts))("%s is one structure of GLoRA", (name, paramet
 });
 
 test("glora is the whole space, with the powers of two up to the rank", () => {
-  const space = presetSpace("glora", layers, { rank: 8, layers: ["fc1"] });
+  const space = presetSpace("glora", layers, { rank: 3, layers: ["fc1"] });
   expect(space.layers).toEqual([layers[0]]);
-  expect(formsOf(space, "fc1").C).toEqual(["lora_1", "lora_2", "lora_4", "lora_8", "vector", "none"]);
-  const asked = presetSpace("glora", layers, { ranks: [6] });
-  expect(formsOf(asked, "fc1").C).toEqual(["lora_6", "vector", "none"]);
+  expect(formsOf(space, "fc1").C).toEqual(["lora_1", "lora_2", "lora_3", "vector", "none"]);
+  const asked = presetSpace("glora", layers, { ranks: [4] });
+  expect(formsOf(asked, "fc1").C).toEqual(["lora_4", "vector", "none"]);
   expect(onlyGenome(space)).toBeUndefined();
+});
+
+test("the default rank is 8, or what the layers can have; a larger one is refused", () => {
+  const ranks = (of: readonly LayerShape[], rank?: number) =>
+    formsOf(presetSpace("lora", of, rank === undefined ? {} : { rank }), of[0]!.name).B;
+  expect(ranks([layerShape("wide", 20, 10)])).toEqual(["lora_8"]);
+  expect(ranks(layers)).toEqual(["lora_4"]);
+  expect(() => presetSpace("glora", layers, { rank: 100_000 })).toThrow("A rank of 100000 is more than any");
 });
 
 test("a method acts only where a layer can take it", () => {

@@ -1,8 +1,8 @@
-import { createSpace, type Space, type SpaceOptions } from "./space.js";
+import { createSpace, fullRank, type Space, type SpaceOptions, selectLayers } from "./space.js";
 import type { FormKind, LayerShape, Support } from "./structure.js";
 
 export interface PresetOptions extends Omit<SpaceOptions, "forms" | "ranks"> {
-  /** Rank of the low-rank supports; `glora` offers the powers of two up to it. Default: 8. */
+  /** Rank of the low-rank supports; `glora` offers the powers of two up to it. Default: 8, or what the layers can have. */
   rank?: number;
   /** The ranks that `glora` offers, where they are to be others. */
   ranks?: readonly number[];
@@ -37,8 +37,9 @@ export const PRESETS: readonly PresetName[] = [
  * one form to each support (none where a layer has no bias and cannot get one).
  */
 export function presetSpace(name: PresetName, layers: readonly LayerShape[], options: PresetOptions = {}): Space {
-  const { rank = 8, ranks, ...rest } = options;
   if (name === "linear") return createSpace([], {});
+  const { ranks, ...rest } = options;
+  const rank = options.rank ?? Math.min(8, fullRank(selectLayers(layers, options.layers)));
   if (name === "glora") return createSpace(layers, { ...rest, ranks: ranks ?? powersOfTwo(rank) });
   const method: Forms = METHODS[name];
   const kind = (support: Support): readonly FormKind[] => [method[support] ?? "none"];

@@ -118,12 +118,12 @@ function lossInputs(labels: Tensor, model: Model, images: number): Record<string
   const outputs = model.head!.out;
   const numbers = numbersOf(labels, model.loss);
   const { length } = numbers;
-  const fits = length === images || (model.loss === "mse" && length === images * outputs);
-  if (!fits || labels.shape[0] !== images)
+  const shapes = model.loss === "mse" ? [[images], [images, outputs]] : [[images]];
+  if (!shapes.some((shape) => String(shape) === String(labels.shape)))
     throw new GloraError(
       "DATA",
-      `labels: one for each of the ${images} images is expected, [${images}]; found [${labels.shape.join(", ")}].`,
-      { input: "labels", expected: [images], actual: labels.shape },
+      `labels: one for ${images === 1 ? "the image" : `each of the ${images} images`} is expected, ${shapes.map(show).join(" or ")}; found ${show(labels.shape)}.`,
+      { input: "labels", expected: shapes[0], actual: labels.shape },
     );
   if (model.loss === "mse") {
     const data = Float32Array.from(
@@ -150,6 +150,8 @@ function lossInputs(labels: Tensor, model: Model, images: number): Record<string
     [INPUTS.exampleWeights]: { dtype: "float32", shape: [images], data: weights },
   };
 }
+
+const show = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
 function numbersOf({ dtype, data }: Tensor, loss: Loss): number[] {
   if (dtype === "int32" || dtype === "int64" || (dtype === "float32" && loss === "mse"))

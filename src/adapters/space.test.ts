@@ -64,8 +64,24 @@ test("wrong ranks and forms are refused", () => {
   );
 });
 
+test("a rank is at most the smaller edge of the largest adapted layer", () => {
+  const some = [layerShape("narrow", 2, 9), layerShape("wide", 12, 6)];
+  // A layer below an offered rank takes it all the same.
+  expect(formsOf(createSpace(some, { ranks: [6] }), "narrow").C).toEqual(["lora_6", "vector", "none"]);
+  expect(formsOf(createSpace(some), "wide").C).toEqual(["lora_1", "lora_2", "lora_4", "vector", "none"]);
+  expect(() => createSpace(some, { ranks: [1, 7] })).toThrow(
+    expect.objectContaining({
+      code: "USAGE",
+      message:
+        "A rank of 7 is more than any adapted layer can have: at most 6, the smaller of its in and out. Ask for 6 or less.",
+    }),
+  );
+  expect(() => createSpace(some, { ranks: [3], layers: ["narrow"] })).toThrow("at most 2");
+  expect(createSpace([], { ranks: [100_000] }).layers).toEqual([]);
+});
+
 test("draws are uniform over the forms, then over the ranks, and independent", () => {
-  const space = createSpace(layers, { ranks: [1, 2, 4, 8] });
+  const space = createSpace([layerShape("blocks.0.qkv", 24, 8)], { ranks: [1, 2, 4, 8] });
   const rng = rngStream(2, "draws");
   const draws = 20_000;
   const seen = new Map<string, number>();
@@ -94,12 +110,12 @@ test("draws are uniform over the forms, then over the ranks, and independent", (
 });
 
 test("smallest and largest bound every draw", () => {
-  const space = createSpace(layers, { ranks: [1, 8], forms: { A: ["vector", "lora"] } });
+  const space = createSpace(layers, { ranks: [1, 4], forms: { A: ["vector", "lora"] } });
   const counted = (genome: Parameters<typeof count>[0]) => count(genome, space.layers);
   expect(counted(smallestGenome(space))).toBe(12 + 4 + 12 + 4);
-  // Largest: A, B lora_8: 8·(out + in) each; C lora_8: 8·(in + 1); D, E vectors of out
-  const low = 2 * 8 * (16 + 8 + 16 + 8);
-  expect(counted(largestGenome(space))).toBe(low + 3 * 8 * 5 + (12 + 4) + (12 + 4 + 12));
+  // Largest: A, B lora_4: 4·(out + in) each; C lora_4: 4·(in + 1); D, E vectors of out
+  const low = 2 * 4 * (16 + 8 + 16 + 8);
+  expect(counted(largestGenome(space))).toBe(low + 3 * 4 * 5 + (12 + 4) + (12 + 4 + 12));
   const rng = rngStream(4, "draws");
   for (let i = 0; i < 200; i++) {
     const genome = drawGenome(space, rng);

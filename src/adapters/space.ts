@@ -30,7 +30,7 @@ export interface Space {
 export interface SpaceOptions {
   /** How A acts. Default: element-wise, as the authors' code. */
   a?: AForm;
-  /** Ranks at which the low-rank form is offered. Default: 1, 2, 4, 8. */
+  /** Ranks at which the low-rank form is offered. Default: of 1, 2, 4, 8 those up to {@link fullRank}. */
   ranks?: readonly number[];
   /** Kinds of form that a support may take. Default: all that it knows. */
   forms?: Partial<Record<Support, readonly FormKind[]>>;
@@ -47,14 +47,24 @@ export interface SpaceOptions {
  * The space of structures over a model's layers. C, D and E are offered only where there is a bias, or one can be added;
  * D, which scales the bias, only where there is one.
  *
- * @throws {GloraError} USAGE if a pattern matches no layer, a rank is no positive integer, or a support knows no such form
+ * @throws {GloraError} USAGE if a pattern matches no layer, a rank is no positive integer or above {@link fullRank}, or a support knows no such form
  */
 export function createSpace(layers: readonly LayerShape[], options: SpaceOptions = {}): Space {
   const { a = "elementwise", addBiases = true } = options;
-  const ranks = [...new Set(options.ranks ?? [1, 2, 4, 8])].sort((x, y) => x - y);
+  const adapted = selectLayers(layers, options.layers);
+  const full = fullRank(adapted);
+  const ranks = [...new Set(options.ranks ?? [1, 2, 4, 8].filter((rank) => rank <= full))].sort((x, y) => x - y);
   const wrong = ranks.find((rank) => !Number.isInteger(rank) || rank < 1);
   if (wrong !== undefined)
     throw new GloraError("USAGE", `A rank is a positive integer; got ${wrong}.`, { rank: wrong });
+  const largest = ranks.at(-1);
+  if (largest !== undefined && largest > full)
+    throw new GloraError(
+      "USAGE",
+      `A rank of ${largest} is more than any adapted layer can have: at most ${full}, the smaller of its in and out. ` +
+        `Ask for ${full} or less.`,
+      { rank: largest, most: full },
+    );
   if (ranks.length === 0) throw new GloraError("USAGE", "Name at least one rank; got none.");
 
   const offered = (support: Support): readonly Form[] => {
@@ -81,7 +91,6 @@ export function createSpace(layers: readonly LayerShape[], options: SpaceOptions
   const withoutD: LayerForms = { ...everywhere, D: ["none"] };
   const withoutBias: LayerForms = { ...everywhere, C: ["none"], D: ["none"], E: ["none"] };
 
-  const adapted = selectLayers(layers, options.layers);
   return {
     a,
     layers: adapted,
@@ -94,7 +103,14 @@ export function createSpace(layers: readonly LayerShape[], options: SpaceOptions
   };
 }
 
-function selectLayers(layers: readonly LayerShape[], patterns: readonly string[] | undefined): readonly LayerShape[] {
+/** The largest rank that a matrix [out, in] of one of the layers can have; no limit where there are none. */
+export const fullRank = (layers: readonly LayerShape[]): number =>
+  layers.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...layers.map((layer) => Math.min(layer.in, layer.out)));
+
+export function selectLayers(
+  layers: readonly LayerShape[],
+  patterns: readonly string[] | undefined,
+): readonly LayerShape[] {
   if (patterns === undefined) return layers;
   for (const pattern of patterns) {
     if (layers.some((layer) => globMatch(pattern, layer.name))) continue;

@@ -116,19 +116,22 @@ test("a failure of ours prints its text alone, another one its stack; both are e
   expect(JSON.parse(unknown.stdout)).toEqual({ error: { code: "INTERNAL", message: "no oven" } });
 });
 
-test("Ctrl-C aborts the command's signal, and is exit code 130", async () => {
+test.each([
+  ["SIGINT", 130, "Interrupted: ending in order. Press Ctrl-C again to leave at once."],
+  ["SIGTERM", 143, "Terminated: ending in order."],
+] as const)("%s aborts the command's signal, and is exit code %i", async (name, code, note) => {
   const result = await bake(["bake", "tart", "--eggs", "3"], async (_, { signal }) => {
-    process.emit("SIGINT");
+    process.emit(name);
     await vi.waitUntil(() => signal.aborted);
     await sleep(1);
     throwIfAborted(signal);
   });
   expect(result).toEqual({
-    code: 130,
+    code,
     stdout: "",
-    stderr: "Interrupted: ending in order. Press Ctrl-C again to leave at once.\nInterrupted.\n",
+    stderr: `${note}\nInterrupted.\n`,
   });
-  expect(process.listenerCount("SIGINT")).toBe(0);
+  expect(process.listenerCount(name)).toBe(0);
 });
 
 test("--version prints the package's version", async () => {

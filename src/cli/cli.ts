@@ -17,13 +17,14 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export const EXIT = { done: 0, failed: 1, wrongUse: 2, interrupted: 130 } as const;
+/** As a shell shows them: 128 and the signal's number where one ended the command. */
+export const EXIT = { done: 0, failed: 1, wrongUse: 2, SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
  * Runs a command line.
  *
  * @param argv  what was typed behind the program's name
- * @returns the exit code: 0 done, 1 failed, 2 wrong use of the command line, 130 interrupted
+ * @returns the exit code: 0 done, 1 failed, 2 wrong use of the command line, 130 interrupted, 143 terminated
  */
 export async function runCli(argv: readonly string[], io: Io, known: readonly Command[] = commands): Promise<number> {
   const program = new Parser("glora")
@@ -91,7 +92,7 @@ async function execute(
   const silent = values["quiet"] === true || (json && values["progress"] !== true);
   const reporter = silent ? SILENT : reportProgress(io.stderr, terminalOf(io.stderr, io.env), clock);
   const write = (text: string): void => {
-    reporter.end();
+    reporter.makeWay();
     io.stdout.write(`${text}\n`);
   };
   const context: Context = {
@@ -103,17 +104,31 @@ async function execute(
     note: reporter.note,
     onEvent: reporter.show,
   };
-  const onAbort = (): void => reporter.note("Interrupted: ending in order. Press Ctrl-C again to leave at once.");
+  const onAbort = (): void =>
+    reporter.note(
+      signal.reason === "SIGTERM"
+        ? "Terminated: ending in order."
+        : "Interrupted: ending in order. Press Ctrl-C again to leave at once.",
+    );
   signal.addEventListener("abort", onAbort);
   try {
     await command.run(values as Parameters<Command["run"]>[0], context);
+  } catch (thrown) {
+    throw thrown instanceof GloraError && thrown.code === "ABORTED"
+      ? new GloraError("ABORTED", thrown.message, { ...thrown.details, signal: signal.reason }, thrown)
+      : thrown;
   } finally {
     signal.removeEventListener("abort", onAbort);
     reporter.end();
   }
 }
 
-const SILENT: ProgressReporter = { show: () => undefined, note: () => undefined, end: () => undefined };
+const SILENT: ProgressReporter = {
+  show: () => undefined,
+  note: () => undefined,
+  makeWay: () => undefined,
+  end: () => undefined,
+};
 
 const clock = (): number => performance.now() / 1000;
 
@@ -146,7 +161,8 @@ function failureOf(thrown: unknown): Failure {
   }
   if (thrown instanceof GloraError) {
     const { code, message, details } = thrown;
-    const exit = code === "USAGE" ? EXIT.wrongUse : code === "ABORTED" ? EXIT.interrupted : EXIT.failed;
+    const interrupted = details["signal"] === "SIGTERM" ? EXIT.SIGTERM : EXIT.SIGINT;
+    const exit = code === "USAGE" ? EXIT.wrongUse : code === "ABORTED" ? interrupted : EXIT.failed;
     return { exit, text: message, error: { code, message, ...details } };
   }
   const { message, stack } = thrown instanceof Error ? thrown : new Error(String(thrown));

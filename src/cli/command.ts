@@ -5,7 +5,7 @@ import type { Paint } from "./terminal.js";
 
 /** What a command runs with. Results go to stdout; progress and notes to stderr. */
 export interface Context {
-  /** Aborted by the first Ctrl-C. */
+  /** Aborted by the first Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
   /** The result is for a program: {@link emit} writes, {@link print} does not. */
   readonly json: boolean;

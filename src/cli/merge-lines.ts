@@ -1,5 +1,6 @@
 /** What a merge found, as people read it. */
 import type { MergeResult } from "../adapters/export.node.js";
+import { counted } from "../training/progress.js";
 
 /** The check of a merge: logits, each layer (or only the worst), rounding and storage. */
 export function mergeLines(
@@ -13,12 +14,12 @@ export function mergeLines(
   );
   const e = (n: number) => n.toExponential(1);
   return [
-    `Merge check on ${examples} examples, relative to the largest value (float32):`,
+    `Merge check on ${counted(examples, "example")}, relative to the largest value (float32):`,
     `  logits, merged against adapted   ${e(logits)}  (limit ${e(logitsLimit)}; the base against itself, summed in another order: ${e(rounding)})`,
     ...(which === "every layer" ? layers.map(({ name, difference }) => `  ${name.padEnd(32)} ${e(difference)}`) : []),
     ...(worst
       ? [
-          `  largest of ${layers.length} layers            ${e(worst.difference)}  (limit ${e(layerLimit)}), ${worst.name}`,
+          `  largest of ${counted(layers.length, "layer")}            ${e(worst.difference)}  (limit ${e(layerLimit)}), ${worst.name}`,
         ]
       : []),
     `  rounding to the stored type      ${e(storage)}  (apart: not an error of merging)`,

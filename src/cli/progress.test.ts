@@ -120,6 +120,26 @@ test("a plan is told in two lines", () => {
   });
   expect(text()).toBe(
     "plan      30 epochs (batch 32, learning rate 0.001), then 200 candidates, then 10 epochs of the winner; about 25 min 00 s\n" +
-      "          1 adapted layers, 0 to 100,000 adapter parameters\n",
+      "          1 adapted layer, 0 to 100,000 adapter parameters\n",
   );
+});
+
+test("text that is no progress does not end a phase: in a log nothing is written, on a terminal its line is cleared", () => {
+  const log = arrange({});
+  for (let image = 1; image <= 1000; image++) {
+    log.reporter.show(event(image));
+    log.reporter.makeWay();
+  }
+  expect(log.text()).toBe("train     1,000 steps in 0.0 s\n");
+  const { reporter, text } = arrange({ isTTY: true, columns: 60 }, { NO_COLOR: "1" });
+  reporter.show(event(500));
+  const drawn = text();
+  reporter.makeWay();
+  expect(text()).toBe(`${drawn}\r\x1b[K`);
+});
+
+test("one item is one", () => {
+  const { reporter, text } = arrange({});
+  reporter.show(event(1, { total: 1 }));
+  expect(text()).toBe("train     1 step in 0.0 s\n");
 });

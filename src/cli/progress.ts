@@ -1,6 +1,6 @@
 /** Shows how far a job is: one line that is drawn over on a terminal, a few plain lines in a log. */
 import type { FitEvent } from "../search/fit.js";
-import { formatCount, formatDuration, formatRate } from "../training/progress.js";
+import { counted, formatCount, formatDuration, formatRate } from "../training/progress.js";
 import { cutToWidth, type OutputStream, type Terminal } from "./terminal.js";
 
 type ProgressEvent = Extract<FitEvent, { type: "progress" }>;
@@ -8,6 +8,8 @@ type ProgressEvent = Extract<FitEvent, { type: "progress" }>;
 export interface ProgressReporter {
   show(event: FitEvent): void;
   note(text: string): void;
+  /** Clears the line that is being drawn over, if there is one: text that is no progress takes its place. */
+  makeWay(): void;
   /** Ends the line that is being drawn over, if there is one: whatever is written next starts a line of its own. */
   end(): void;
 }
@@ -63,6 +65,9 @@ export function reportProgress(stream: OutputStream, terminal: Terminal, now: ()
 
   return {
     end,
+    makeWay: () => {
+      if (live && shown) stream.write(`\r${CLEAR}`);
+    },
     note: (text) => line(text),
     show(event) {
       if (event.type === "progress") advance(event);
@@ -84,7 +89,7 @@ function parts(event: ProgressEvent): string[] {
   const { done, total, rate, secondsLeft } = progress;
   return [
     percent(shareOf(event)),
-    `${formatCount(done)}/${formatCount(total)} ${unit}s`,
+    `${formatCount(done)}/${counted(total, unit)}`,
     ...(rate === undefined ? [] : [formatRate(rate, unit)]),
     ...(secondsLeft === undefined ? [] : [`${formatDuration(secondsLeft)} left`]),
     ...(detail === "" ? [] : [detail]),
@@ -105,12 +110,8 @@ function liveLine(event: ProgressEvent, { paint, width }: Terminal): string {
 
 function finishedLine({ phase, progress, unit, detail }: ProgressEvent, seconds: number): string {
   const { done, total } = progress;
-  const work = done >= total ? formatCount(done) : `${formatCount(done)} of ${formatCount(total)}`;
-  return [
-    phase.padEnd(NAME),
-    `${work} ${unit}s in ${formatDuration(seconds)}`,
-    ...(detail === "" ? [] : [detail]),
-  ].join("  ");
+  const work = done >= total ? counted(done, unit) : `${formatCount(done)} of ${counted(total, unit)}`;
+  return [phase.padEnd(NAME), `${work} in ${formatDuration(seconds)}`, ...(detail === "" ? [] : [detail])].join("  ");
 }
 
 /** Lines that stay. */
@@ -127,15 +128,15 @@ function describe(event: Exclude<FitEvent, ProgressEvent>): string[] {
       const { plan, space, budget } = event;
       const { train, search, further, seconds } = plan;
       const steps = [
-        `${formatCount(train.epochs)} epochs (batch ${train.batchSize}, learning rate ${train.learningRate})`,
-        ...(search ? [`${formatCount((search.population ?? 50) * ((search.generations ?? 20) + 1))} candidates`] : []),
-        ...(further ? [`${formatCount(further.epochs)} epochs of the winner`] : []),
+        `${counted(train.epochs, "epoch")} (batch ${train.batchSize}, learning rate ${train.learningRate})`,
+        ...(search ? [counted((search.population ?? 50) * ((search.generations ?? 20) + 1), "candidate")] : []),
+        ...(further ? [`${counted(further.epochs, "epoch")} of the winner`] : []),
       ];
       const time = seconds === undefined ? "" : `; about ${formatDuration(seconds)}`;
       const range = budget.min === budget.max ? "" : `${formatCount(budget.min)} to `;
       return [
         `${"plan".padEnd(NAME)}  ${steps.join(", then ")}${time}`,
-        `${"".padEnd(NAME)}  ${space.layers.length} adapted layers, ${range}${formatCount(budget.max)} adapter parameters`,
+        `${"".padEnd(NAME)}  ${counted(space.layers.length, "adapted layer")}, ${range}${counted(budget.max, "adapter parameter")}`,
       ];
     }
   }

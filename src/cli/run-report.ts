@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { GloraError } from "../base/errors.js";
 import type { Run } from "../search/run.node.js";
-import { formatCount } from "../training/progress.js";
+import { counted } from "../training/progress.js";
 import type { Context } from "./command.js";
 import { drawFront } from "./front-drawing.js";
 import { metricsTable, percent } from "./metrics-table.js";
@@ -38,11 +38,13 @@ export function reportRun(run: Run, context: Context, more: Readonly<Record<stri
       score: accuracy,
       chosen: index === search.best.index,
     }));
-    context.print(`Parameters against accuracy on validation, ${search.evaluated} candidates, inherited weights:\n`);
+    context.print(
+      `Parameters against accuracy on validation, ${counted(search.evaluated, "candidate")}, inherited weights:\n`,
+    );
     context.print(`${drawFront(points, percent, paint)}\n`);
     if (search.note !== undefined) context.print(`${search.note}\n`);
   }
-  context.print(`${formatCount(parameters!)} adapter parameters, the head not counted.\n`);
+  context.print(`${counted(parameters!, "adapter parameter")}, the head not counted.\n`);
   if (validation || test) context.print(metricsTable({ validation, test }, paint));
   if (folder) context.print(`\nRun: ${folder} (adapter: ${folder}/adapter)`);
   context.emit({

@@ -57,7 +57,7 @@ export const structureOptions = {
     "most adapter parameters, the head not counted (100k), or an interval (100k..200k); default: what the method needs",
     parseBudget,
   ),
-  rank: option("rank", "largest rank of the low-rank forms; default: 8", parsePositive),
+  rank: option("rank", "largest rank of the low-rank forms; default: 8, or what the layers can have", parsePositive),
   ranks: option("list", "ranks that glora offers; default: the powers of two up to the rank", listOf(parsePositive)),
   layers: option(
     "globs",

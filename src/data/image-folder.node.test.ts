@@ -114,15 +114,15 @@ test("all that is wrong with the folders is in one error", async () => {
   expect(error.code).toBe("DATA");
   expect(error.message).toBe(
     `"${root}" cannot be used as a data set of images:
-  - val/ holds 1 images without a class; sort them into val/<class>/
+  - val/ holds 1 image without a class; sort it into val/<class>/
   - class "c" of val/ is not in train/
-  - class "a" has 1 images, too few to have one in each split; add images
+  - class "a" has 1 image, too few to have one in each split; add images
   - class "empty" has no images (jpg, jpeg, png, webp, gif, tif, tiff)`,
   );
 });
 
 test.each([
-  ["no folders", ["0.png"], /at least two folders of images are needed.*found none, and 1 images in all/],
+  ["no folders", ["0.png"], /at least two folders of images are needed.*found none, and 1 image in all/],
   ["one class", ["a/0.png", "a/1.png"], /found only "a", and 2 images in all/],
   ["no train", ["val/a/0.png", "test/a/0.png"], /there is no train\/<class>\/ beside test\/ and val\//],
   ["two validations", ["train/a/0.png", "val/a/0.png", "valid/a/0.png"], /val\/ and valid\/ are both there; keep one/],

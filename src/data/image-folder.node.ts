@@ -41,7 +41,7 @@ export async function imageFolder(path: string, options: ImageFolderOptions = {}
   if (labels.length < 2 && problems.length === 0)
     problems.push(
       `at least two folders of images are needed, one for each class ("${path}/<class>/<image>"); found ` +
-        `${labels.length === 0 ? "none" : `only "${labels[0]}"`}, and ${tree.images.length} images in all`,
+        `${labels.length === 0 ? "none" : `only "${labels[0]}"`}, and ${imageCount(tree.images.length)} in all`,
     );
   const share = {
     validation: layout.classes.validation ? 0 : shares.validation,
@@ -126,12 +126,17 @@ function readLayout(tree: ImageTree, problems: string[]): Layout {
     const images = tree.images.filter((image) => image.startsWith(`${folder}/`));
     const loose = images.filter((image) => image.split("/").length === 2).length;
     if (images.length === 0) problems.push(`${folder}/ holds no images`);
-    if (loose > 0) problems.push(`${folder}/ holds ${loose} images without a class; sort them into ${folder}/<class>/`);
+    if (loose > 0)
+      problems.push(
+        `${folder}/ holds ${imageCount(loose)} without a class; sort ${loose === 1 ? "it" : "them"} into ${folder}/<class>/`,
+      );
     for (const name of classes[split].keys())
       if (!classes.train.has(name)) problems.push(`class "${name}" of ${folder}/ is not in train/`);
   }
   return { folders, classes };
 }
+
+const imageCount = (count: number): string => `${count} ${count === 1 ? "image" : "images"}`;
 
 /** The images of each class below `prefix` ("" or "train/" and the like). */
 function imagesByClass({ folders, images }: ImageTree, prefix: string): Classes {
@@ -160,7 +165,7 @@ function divideClass(
   const parts = splitClass(name, images, share, seed);
   if (images.length === 0) problems.push(`class "${name}" has no images (${[...imageExtensions].join(", ")})`);
   else if (!parts)
-    problems.push(`class "${name}" has ${images.length} images, too few to have one in each split; add images`);
+    problems.push(`class "${name}" has ${imageCount(images.length)}, too few to have one in each split; add images`);
   return {
     train: parts?.train ?? [],
     validation: validation?.get(name) ?? parts?.validation ?? [],

@@ -1,4 +1,5 @@
 /** Runs a model over a split and scores what it says. */
+import { GloraError } from "../base/errors.js";
 import type { Tensor } from "../base/tensor.js";
 import type { Split } from "../data/dataset.js";
 import type { Session } from "../runtime/runtime.js";
@@ -44,6 +45,22 @@ export async function outputsOf(session: Session, split: Split, o: EvaluateOptio
     offset += r.length;
   }
   return all;
+}
+
+/**
+ * @param logits  [names.length, classes]
+ * @throws {GloraError} MODEL if a logit is not finite, naming the first such example
+ */
+export function requireFinite(logits: Float32Array, names: readonly string[], classes: number, model: string): void {
+  const at = logits.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  const example = names[Math.floor(at / classes)]!;
+  throw new GloraError(
+    "MODEL",
+    `The logits of ${model} are not finite: ${logits[at]} for class ${at % classes} of ${example}. ` +
+      "Its weights, its adapter or how its images are prepared (mean, std) are damaged.",
+    { example, class: at % classes, actual: logits[at] },
+  );
 }
 
 /** Metrics of a classifier on a split. */

@@ -37,6 +37,20 @@ test("predictions: the class of the largest logit and its softmax, in any batch 
   expect((await testModel(model, tinyData())).accuracy).toBeCloseTo(right / split.size, 12);
 });
 
+test("logits that are not finite are an error that names the first example", async () => {
+  const model = await openTiny(runtime);
+  const broken = { ...model, input: { ...model.input, std: [0, 0, 0] } }; // x / 0
+  const { test: split } = await tinyData().prepare(broken.input);
+  const expected = expect.objectContaining({
+    code: "MODEL",
+    message: expect.stringContaining(
+      `The logits of ${model.name} are not finite: NaN for class 0 of ${split.names[0]}. `,
+    ),
+  });
+  await expect(listed(predict(broken, split))).rejects.toThrow(expected);
+  await expect(testModel(broken, tinyData())).rejects.toThrow(expected);
+});
+
 test("classes of the data that are not the model's are refused, in any order but its own", async () => {
   const model = await openTiny(runtime);
   const other = tinyData({ labels: [...TINY_LABELS].reverse() });

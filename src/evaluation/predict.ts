@@ -4,7 +4,7 @@ import { inference } from "../adapters/inference.js";
 import { GloraError } from "../base/errors.js";
 import type { Split } from "../data/dataset.js";
 import type { Model } from "../models/model.js";
-import { outputsOf } from "./evaluate.js";
+import { outputsOf, requireFinite } from "./evaluate.js";
 
 export interface Prediction {
   /** What the data calls the example. */
@@ -27,7 +27,7 @@ export interface PredictOptions {
  *
  *     for await (const { file, label } of predict(model, (await imageFiles("photos")).prepare(model.input))) …
  *
- * @throws {GloraError} MODEL if the model has no head
+ * @throws {GloraError} MODEL if the model has no head, or a logit is not finite
  */
 export async function* predict(
   subject: Model | AdaptedModel,
@@ -42,6 +42,8 @@ export async function* predict(
     for (let from = 0; from < split.size; from += batchSize) {
       const indices = Array.from({ length: Math.min(batchSize, split.size - from) }, (_, i) => from + i);
       const logits = await outputsOf(session, split, { feeds, indices, batchSize, signal });
+      const names = indices.map((i) => split.names[i]!);
+      requireFinite(logits, names, classes, model.name);
       for (const i of indices) {
         const row = logits.subarray((i - from) * classes, (i - from + 1) * classes);
         const best = row.indexOf(Math.max(...row));

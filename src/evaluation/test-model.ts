@@ -4,8 +4,8 @@ import { inference } from "../adapters/inference.js";
 import { GloraError } from "../base/errors.js";
 import type { Dataset, SplitName } from "../data/dataset.js";
 import type { Model } from "../models/model.js";
-import { type EvaluateOptions, evaluate } from "./evaluate.js";
-import type { Metrics } from "./metrics.js";
+import { type EvaluateOptions, outputsOf, requireFinite } from "./evaluate.js";
+import { classificationMetrics, type Metrics } from "./metrics.js";
 
 export interface TestOptions extends Pick<EvaluateOptions, "batchSize" | "signal" | "onProgress"> {
   /** Default: test. */
@@ -13,7 +13,7 @@ export interface TestOptions extends Pick<EvaluateOptions, "batchSize" | "signal
 }
 
 /**
- * @throws {GloraError} MODEL if the model has no head; DATA if its classes are not the data's, in the same order, or the
+ * @throws {GloraError} MODEL if the model has no head, or a logit is not finite; DATA if its classes are not the data's, in the same order, or the
  *   split is empty
  */
 export async function testModel(subject: Model | AdaptedModel, data: Dataset, o: TestOptions = {}): Promise<Metrics> {
@@ -33,7 +33,9 @@ export async function testModel(subject: Model | AdaptedModel, data: Dataset, o:
   if (split.size === 0) throw new GloraError("DATA", `${data.name} has no ${name} examples.`);
   const session = await model.runtime.open(graph, { name });
   try {
-    return await evaluate(session, split, model.head.out, { ...options, feeds });
+    const logits = await outputsOf(session, split, { ...options, feeds });
+    requireFinite(logits, split.names, model.head.out, model.name);
+    return classificationMetrics(logits, split.labels, model.head.out);
   } finally {
     await session.dispose();
   }

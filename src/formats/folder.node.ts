@@ -1,5 +1,5 @@
 import { mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, normalize, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path";
 import { GloraError, messageOf } from "../base/errors.js";
 import { openFile } from "./file.node.js";
 import type { Folder } from "./folder.js";
@@ -40,6 +40,35 @@ export async function openFolder(path: string): Promise<Folder> {
   };
 }
 
+/**
+ * What lies in a folder that is to be written; nothing where there is none yet.
+ * @throws {GloraError} FILE if a file is in its place, or it cannot be read
+ */
+export async function contentOf(path: string): Promise<readonly string[]> {
+  try {
+    return await readdir(path);
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    if (code !== "ENOTDIR") throw asFileError(thrown, path);
+    throw new GloraError("FILE", `${path}: is a file, or lies in one; a folder is expected.`, { folder: path }, thrown);
+  }
+}
+
+/** Whether a path, of a file or folder that need not be there yet, is a folder or lies in it; symbolic links are followed. */
+export async function liesIn(path: string, folder: string): Promise<boolean> {
+  return `${await realTarget(path)}${sep}`.startsWith(`${await realTarget(folder)}${sep}`);
+}
+
+/** The path without symbolic links, also of a folder that is not there yet. */
+async function realTarget(path: string): Promise<string> {
+  const whole = resolve(path);
+  return realpath(whole).catch(async () => {
+    const parent = dirname(whole);
+    return parent === whole ? whole : join(await realTarget(parent), basename(whole));
+  });
+}
+
 /** Writes a file whole or not at all: beside its place, then renamed. */
 export function writeFileAtomic(path: string, data: Uint8Array | string): Promise<void> {
   return replaceFile(path, async (temporary) => {
@@ -70,11 +99,7 @@ export async function replaceFile(path: string, write: (temporary: string) => Pr
  * otherwise. `path` must not exist, or be an empty folder.
  */
 export async function writeFolderAtomic(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
-  const content = await readdir(path).catch((thrown: NodeJS.ErrnoException) => {
-    if (thrown.code === "ENOENT") return [];
-    throw asFileError(thrown, path);
-  });
-  if (content.length > 0) {
+  if ((await contentOf(path)).length > 0) {
     throw new GloraError("FILE", `${path}: is not empty. Choose another name, or remove it first.`, { folder: path });
   }
   const temporary = besides(path);
@@ -91,6 +116,15 @@ export async function writeFolderAtomic(path: string, fill: (temporary: string) 
 }
 
 let count = 0;
+
+/** Removes what a killed process left of its writing to `path`. Only for a path that nobody else is writing to. */
+export async function removePartial(path: string): Promise<void> {
+  const whole = resolve(path);
+  const partial = `.${basename(whole)}.partial-`;
+  const names = await readdir(dirname(whole)).catch(() => []);
+  for (const name of names.filter((name) => name.startsWith(partial)))
+    await rm(join(dirname(whole), name), { recursive: true, force: true });
+}
 
 /** A name in the same folder, so that renaming it moves no bytes; no two writers share it. */
 function besides(path: string): string {

@@ -193,6 +193,7 @@ test.each<[string, ByteSource, string]>([
     file({ a: u8(0, 100) }, 60),
     "its tensors end at byte 165, but the file has only 125 (truncated?)",
   ],
+  ["a trailing byte", file({ a: u8(0, 4) }, 5), "1 byte follows the last tensor"],
   ["trailing bytes", file({ a: u8(0, 4) }, 7), "3 bytes follow the last tensor"],
   ["a long name", file({ [long]: 1 }), `tensor "${long.slice(0, 76)}... is not described by an object`],
 ])("refused: %s", async (_what, source, text) => {

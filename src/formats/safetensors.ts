@@ -64,7 +64,7 @@ export async function readSafetensors(source: ByteSource): Promise<SafetensorsFi
     end += entry.length;
   }
   if (end > size) refuse(`its tensors end at byte ${end}, but the file has only ${size} (truncated?)`);
-  if (end < size) refuse(`${size - end} bytes follow the last tensor`);
+  if (end < size) refuse(`${size - end} byte${size - end === 1 ? " follows" : "s follow"} the last tensor`);
   return { metadata, tensors: new Map(entries.map((entry) => [entry.name, entry])) };
 }
 

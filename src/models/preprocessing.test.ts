@@ -107,6 +107,7 @@ test("all problems are told at once", () => {
     resample: 4,
     rescale_factor: 0,
     image_mean: [1, 2],
+    image_std: [0.5, 0, 0.5],
   };
   expect(() => read(config, bad)).toThrow(
     expect.objectContaining({
@@ -121,16 +122,18 @@ test("all problems are told at once", () => {
         "  - resample: one of 0, 1, 2, 3 is expected, not 4",
         "  - rescale_factor: a positive number is expected, not 0",
         "  - image_mean: 3 numbers are expected (one a channel), not 2",
+        "  - image_std: positive numbers are expected, not 0",
       ].join("\n"),
     }),
   );
   const timm = {
     architecture: "vit_tiny_patch16_224",
-    pretrained_cfg: { crop_pct: 1, crop_mode: "border", interpolation: "random" },
+    pretrained_cfg: { crop_pct: 1, crop_mode: "border", interpolation: "random", std: [-1, 0.5, 0.5] },
   };
   expect(() => read(timm)).toThrow(
     "vit/config.json:\n" +
       '  - pretrained_cfg.crop_mode: one of center, squash is expected, not "border"\n' +
-      '  - pretrained_cfg.interpolation: one of bicubic, bilinear, nearest, lanczos is expected, not "random"',
+      '  - pretrained_cfg.interpolation: one of bicubic, bilinear, nearest, lanczos is expected, not "random"\n' +
+      "  - pretrained_cfg.std: positive numbers are expected, not -1",
   );
 });

@@ -58,11 +58,19 @@ function fromTimm(config: Fields, published: Fields, model: VitConfig, file: str
     interpolation: published.choice("interpolation", "bicubic", INTERPOLATIONS),
     rescale: 1 / 255,
     mean: perChannel(published.numbers("mean", implied.mean), channels),
-    std: perChannel(published.numbers("std", implied.std), channels),
+    std: perChannel(deviations(published, "std", implied.std), channels),
     channels,
   };
   throwProblems("CONFIG", file, published.problems);
   return preprocessing;
+}
+
+/** Values are divided by them. */
+function deviations(fields: Fields, key: string, fallback: readonly number[]): readonly number[] {
+  const values = fields.numbers(key, fallback);
+  const wrong = values.find((value) => value <= 0);
+  if (wrong !== undefined) fields.refuse(key, `positive numbers are expected, not ${wrong}`);
+  return values;
 }
 
 /** One number a channel; where the count differs, their mean for each, as timm does. */
@@ -102,8 +110,12 @@ function fromPreprocessorConfig(json: unknown, model: VitConfig, file: string): 
     ...(cropped ? { crop: { ...edges(fields, "crop_size", defaults.crop), rounding: "down" } } : {}),
     interpolation: fields.choice<Interpolation>("resample", defaults.resample, PIL_CODES),
     rescale: fields.boolean("do_rescale", true) ? fields.positive("rescale_factor", 1 / 255) : 1,
-    mean: normalized ? channelValues(fields, "image_mean", channels) : Array<number>(channels).fill(0),
-    std: normalized ? channelValues(fields, "image_std", channels) : Array<number>(channels).fill(1),
+    mean: normalized
+      ? channelValues(fields, "image_mean", channels, fields.numbers("image_mean", [0.5]))
+      : Array<number>(channels).fill(0),
+    std: normalized
+      ? channelValues(fields, "image_std", channels, deviations(fields, "image_std", [0.5]))
+      : Array<number>(channels).fill(1),
     channels,
   };
   throwProblems("CONFIG", file, fields.problems);
@@ -131,8 +143,7 @@ function edges(fields: Fields, key: string, fallback?: Size): { height: number; 
   return { height, width };
 }
 
-function channelValues(fields: Fields, key: string, channels: number): readonly number[] {
-  const values = fields.numbers(key, Array<number>(channels).fill(0.5));
+function channelValues(fields: Fields, key: string, channels: number, values: readonly number[]): readonly number[] {
   if (values.length === channels) return values;
   if (values.length === 1) return Array<number>(channels).fill(values[0]!);
   fields.refuse(key, `${channels} numbers are expected (one a channel), not ${values.length}`);

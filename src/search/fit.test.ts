@@ -118,7 +118,7 @@ describe("an interrupted fit", () => {
       ["a validation", (e) => e.type === "validation"],
       ["the last step of training", (e) => e.type === "progress" && e.phase === "train" && e.progress.done === 6],
       ["the search", (e) => e.type === "progress" && e.phase === "search" && e.progress.done === 5],
-      ["the test", (e) => e.type === "progress" && e.phase === "test"],
+      ["the test", (e) => e.type === "progress" && e.phase === "scores"],
       ["a finalist", (e) => e.type === "progress" && e.phase === "search" && e.progress.done === 7],
       ["further training", (e) => e.type === "progress" && e.phase === "further" && e.progress.done === 2],
     ];
@@ -153,7 +153,14 @@ describe("an interrupted fit", () => {
   test("a finished one says its result again, and other settings are refused", async () => {
     const store = memoryStore();
     await fit(model, tinyData(), { ...planned, store });
-    const again = await fit(model, tinyData(), { ...planned, store });
+    const data = watched(tinyData());
+    const notes: FitEvent[] = [];
+    const onProgress = (event: FitEvent) => event.type === "note" && notes.push(event);
+    const again = await fit(model, data, { ...planned, store, onProgress });
+    expect(data.uses).toEqual([]);
+    expect(notes).toEqual([{ type: "note", text: "This run is finished: its result is the stored one." }]);
+    const { validation, test: score } = JSON.parse(expected["result.json"]!);
+    expect([again.validation, again.test]).toEqual([validation, score]);
     expect(again.adapted.parameters).toEqual(parameters);
     expect(await contents(store)).toEqual(expected);
     await expect(fit(model, tinyData(), { ...planned, store, budget: 200 })).rejects.toThrow(
@@ -196,7 +203,7 @@ test("the plan comes with what the whole will take; where that is too long, a no
   const o = { ...small, train: {}, search: {}, stopAfter: "train", maxSeconds: 1, onProgress } as const;
   const { plan: least } = await fit(model, tinyData(), o);
   expect([least.train.epochs, least.search?.population]).toEqual([2, 8]);
-  expect(notes).toEqual([expect.stringMatching(/^This is expected to take [\d.]+ s, more than the 1\.0 s asked for/)]);
+  expect(notes).toEqual([expect.stringMatching(/^This is expected to take .+, more than the 1\.0 s asked for/)]);
 });
 
 /** The data, with a note of every use of a split. */
@@ -373,7 +380,20 @@ describe("what cannot work is said before anything runs", () => {
       small,
       "corners has no validation examples, by which a search could choose: split some off.",
     ],
-    ["one class", tinyData({ labels: ["north"] }), small, "corners has 1 classes; at least two are needed."],
+    [
+      "a warm-up longer than the training",
+      tinyData(),
+      { recipe: "paper", train: { epochs: 5 } },
+      "a warm-up of 10 epochs is longer than the training of 5 epochs.",
+    ],
+    [
+      "a warm-up longer than the training that there is time for",
+      tinyData(),
+      { ...small, maxSeconds: 1, train: { warmupEpochs: 3 } },
+      "a warm-up of 3 epochs is longer than the training of 2 epochs.",
+    ],
+    ["weights of other classes", tinyData(), { train: { classWeights: [1, 2] } }, "classWeights: expected 3 finite"],
+    ["one class", tinyData({ labels: ["north"] }), small, "corners has one class; at least two are needed."],
     [
       "nothing to train on",
       tinyData({ counts: { train: 0 } }),

@@ -10,17 +10,19 @@ import { GloraError } from "../base/errors.js";
 import { rngStream } from "../base/rng.js";
 import type { Dataset, Split, SplitName } from "../data/dataset.js";
 import type { Metrics } from "../evaluation/metrics.js";
+import { Fields, throwProblems } from "../formats/fields.js";
+import { parseJson } from "../formats/folder.js";
 import { headWeights, type Model } from "../models/model.js";
 import { cacheFeatures } from "../training/features.js";
 import { checkTrainOptions, type TrainOptions } from "../training/options.js";
 import { formatDuration } from "../training/progress.js";
-import { memoryStore, type RunStore, readStored } from "../training/store.js";
+import { fileOf, memoryStore, type RunStore, readStored } from "../training/store.js";
 import { checkSplits, stepsOf } from "../training/train.js";
 import type { Candidate } from "./candidate.js";
 import { type FitEvent, type Phase, type Report, stopwatch } from "./events.js";
 import { measureTimes } from "./measure.js";
 import { type RunContext, scoreSplits, searchPhase, trainPhase } from "./phases.js";
-import { type Plan, planDefault, planPaper, type SearchPlan } from "./plan.js";
+import { type Plan, planDefault, planPaper, readPlan, type SearchPlan } from "./plan.js";
 import { type Recipe, trainingOf } from "./recipe.js";
 import { beginRun, checkRun, configOf, type Json } from "./run-config.js";
 
@@ -104,14 +106,19 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const space = presetSpace(preset, full.layers, o);
   const only = onlyGenome(space);
   const budget = budgetOf(space, o.budget);
-  checkTrainOptions(o.train ?? {});
-  checkTrainOptions(o.further || {});
-  if (data.labels.length < 2)
-    throw new GloraError("DATA", `${data.name} has ${data.labels.length} classes; at least two are needed.`);
+  const classes = data.labels.length;
+  checkTrainOptions({ ...trainingOf(recipe, seed), ...o.train }, classes);
+  checkTrainOptions(o.further || {}, classes);
+  if (classes < 2)
+    throw new GloraError(
+      "DATA",
+      `${data.name} has ${classes === 1 ? "one class" : "no classes"}; at least two are needed.`,
+    );
   const config = configOf(base, data, o);
   const begun = await checkRun(store, config, data);
 
   const stored = await storedPlan(store);
+  const earlier = await storedScores(store);
   const known = stored ?? o.plan;
   const raw = await timed("data", async () => {
     let report: Report | undefined;
@@ -123,7 +130,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
       },
     });
   });
-  checkSplits(raw, data.labels.length);
+  checkSplits(raw, classes);
   if (!only && raw.validation.size === 0)
     throw new GloraError(
       "DATA",
@@ -132,7 +139,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
 
   const settings = known?.train ?? { ...trainingOf(recipe, seed), ...o.train, seed };
   // A head on a frozen trunk that gives the same features every time: the trunk runs once.
-  const headOnly = space.layers.length === 0 && !settings.augment && !settings.dropPath;
+  const headOnly = !earlier && space.layers.length === 0 && !settings.augment && !settings.dropPath;
   const { model, splits } = headOnly
     ? await timed("features", () => {
         const report = progress("features", "example", raw.train.size + raw.validation.size + raw.test.size);
@@ -143,8 +150,9 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const fresh = rngStream(seed, "initial values");
   const net = only ? fixedModel(model, space, only, fresh) : supernet(model, space, fresh);
   await setInitialValues(net, full, o.adapter);
-  if (!begun) await beginRun(store, config, data);
   const plan = known ?? (await timed("measure", () => makePlan(net, splits, settings, o)));
+  for (const training of [plan.train, plan.further]) checkTrainOptions(training ?? {}, classes);
+  if (!begun) await beginRun(store, config, data);
   if (!stored) await store.write("plan.json", `${JSON.stringify(plan, null, 2)}\n`);
   tell({ type: "plan", plan, space, budget });
   const limit = o.maxSeconds ?? 3600;
@@ -181,11 +189,17 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
     const further = await timed("further", () => trainPhase("further", adapted, splits, plan.further!, run));
     if (further.best) adapted.parameters.set(further.best.parameters);
   }
-  const scores = await timed("test", () => scoreSplits(adapted, splits, run));
+  if (earlier) {
+    tell({ type: "note", text: "This run is finished: its result is the stored one." });
+    return { ...chosen, plan, ...earlier, seconds };
+  }
+  const scores = await timed("scores", () => scoreSplits(adapted, splits, run));
   const result: FitResult = { ...chosen, plan, ...scores, seconds };
-  await store.write("result.json", `${JSON.stringify(resultToJson(result), null, 2)}\n`);
+  await store.write(RESULT, `${JSON.stringify(resultToJson(result), null, 2)}\n`);
   return result;
 }
+
+const RESULT = "result.json";
 
 /** What a result says of itself, without the trained numbers. */
 const resultToJson = ({ genome, parameters, validation, test, search, adapted }: FitResult) => ({
@@ -243,7 +257,29 @@ async function setInitialValues(net: AdaptedModel, model: Model, adapter: Adapte
 /** The plan with which the run was begun. */
 export async function storedPlan(store: RunStore): Promise<Plan | undefined> {
   const text = await readStored(store, "plan.json");
-  return text === undefined ? undefined : (JSON.parse(text) as Plan);
+  return text === undefined ? undefined : readPlan(text, fileOf(store, "plan.json"));
+}
+
+type Scores = Pick<FitResult, "validation" | "test">;
+
+/** The scores of a finished run: its test split is not used again. */
+async function storedScores(store: RunStore): Promise<Scores | undefined> {
+  const text = await readStored(store, RESULT);
+  if (text === undefined) return undefined;
+  const file = fileOf(store, RESULT);
+  const json = parseJson(text, file);
+  const result = new Fields(json);
+  result.object("layers");
+  for (const split of ["validation", "test"]) {
+    if (!result.has(split)) continue;
+    const metrics = result.object(split);
+    metrics.natural("examples");
+    metrics.numbers("accuracy");
+    if (!Array.isArray(metrics.raw("confusion"))) metrics.refuse("confusion", "a list is expected");
+  }
+  throwProblems("CONFIG", file, result.problems);
+  const { validation, test } = json as Partial<Scores>;
+  return { validation, test };
 }
 
 /** A new plan: what is given as it is, the rest from measured times. */

@@ -5,12 +5,14 @@ import type { Candidate } from "./candidate.js";
 import { evolve } from "./evolution.js";
 import { gloraGenes } from "./genes.js";
 import { decodeHistory, encodeCandidate } from "./history.js";
+import { jsonLines } from "./json-lines.js";
 
 const layers: LayerShape[] = [
   { name: "a", in: 8, out: 8, bias: true, addableBias: false },
   { name: "b", in: 8, out: 16, bias: false, addableBias: true },
 ];
 const space = createSpace(layers, { ranks: [1, 2] });
+const decode = (text: string, file = "history.jsonl") => decodeHistory(jsonLines(text, file), space, file);
 
 const search = (file: string[], history?: Candidate<Genome>[]) =>
   evolve({
@@ -30,8 +32,8 @@ test("a written history reads back to the bit, second scores in their places", a
   const { history } = await search(file);
   expect(file).toHaveLength(history.length + 2);
   expect(history.some(({ loss }) => loss === Number.POSITIVE_INFINITY)).toBe(true);
-  expect(decodeHistory(file.join(""), space, "history.jsonl")).toEqual(history);
-  expect(decodeHistory(history.map(encodeCandidate).join(""), space, "history.jsonl")).toEqual(history);
+  expect(decode(file.join(""))).toEqual(history);
+  expect(decode(history.map(encodeCandidate).join(""))).toEqual(history);
 });
 
 test("a line is readable", async () => {
@@ -49,7 +51,7 @@ test("a search cut at any byte of its history continues to the same end", async 
   const text = file.join("");
   const cuts = [...Array(60).keys()].map((i) => Math.floor((i / 59) * text.length));
   for (const cut of [...cuts, text.length - 1]) {
-    const kept = decodeHistory(text.slice(0, cut), space, "history.jsonl");
+    const kept = decode(text.slice(0, cut));
     const lines = text.slice(0, cut).split("\n").length - 1;
     // A line whose newline alone is missing counts; one of a second score adds none.
     expect(kept.length).toBeGreaterThanOrEqual(Math.min(lines, whole.history.length));
@@ -61,14 +63,14 @@ test("a search cut at any byte of its history continues to the same end", async 
 test("broken lines are reported with file and line", async () => {
   const file: string[] = [];
   await search(file);
-  const read = (lines: string[]) => decodeHistory(lines.join(""), space, "run/history.jsonl");
+  const read = (lines: string[]) => decode(lines.join(""), "run/history.jsonl");
   const changed = (change: (json: { [field: string]: unknown }) => void): string[] => {
     const json = JSON.parse(file[1]!);
     change(json);
     return [file[0]!, `${JSON.stringify(json)}\n`, ...file.slice(2)];
   };
   expect(() => read([file[0]!, `${file[1]!.slice(0, 40)}\n`, file[2]!])).toThrow(
-    "run/history.jsonl, line 2: not a candidate (no JSON). Restore the file, or start the search anew.",
+    "run/history.jsonl, line 2: not valid JSON. Restore the file, or start anew without it.",
   );
   expect(() => read([file[0]!, file[2]!])).toThrow(
     "run/history.jsonl, line 2: expected candidate 1, found 2: lines before it are missing.",
@@ -86,6 +88,6 @@ test("broken lines are reported with file and line", async () => {
 });
 
 test("an empty file is an empty history", () => {
-  expect(decodeHistory("", space, "history.jsonl")).toEqual([]);
-  expect(decodeHistory('{"index":0,"gen', space, "history.jsonl")).toEqual([]);
+  expect(decode("")).toEqual([]);
+  expect(decode('{"index":0,"gen')).toEqual([]);
 });

@@ -1,8 +1,9 @@
 import type { Space } from "../adapters/space.js";
 import { type Genome, genomeToJson, NO_CHANGE, parseForm, type Structure, SUPPORTS } from "../adapters/structure.js";
-import { GloraError } from "../base/errors.js";
+import type { GloraError } from "../base/errors.js";
 import { Fields } from "../formats/fields.js";
 import type { Candidate, Origin, Score } from "./candidate.js";
+import { brokenLine, type JsonLine } from "./json-lines.js";
 
 /**
  * A candidate as one line of a history file (JSON Lines), its newline included. A finalist that is scored again is a
@@ -13,26 +14,15 @@ export function encodeCandidate({ genome, ...rest }: Candidate<Genome>): string 
 }
 
 /**
- * Reads a history file. A last line that is only half written, as a killed process leaves it, is dropped: whoever goes
- * on writing must first write the file anew from the candidates returned.
+ * The candidates of a history file's lines.
  *
  * @param file  the file's name, for errors
- * @throws {GloraError} FILE, naming the line, if another line is no candidate of the space or candidates are missing
+ * @throws {GloraError} FILE, naming the line, if one is no candidate of the space or candidates are missing
  */
-export function decodeHistory(text: string, space: Space, file: string): Candidate<Genome>[] {
+export function decodeHistory(lines: readonly JsonLine[], space: Space, file: string): Candidate<Genome>[] {
   const history: Candidate<Genome>[] = [];
-  const lines = text.split("\n");
-  for (const [number, content] of lines.entries()) {
-    if (content === "") continue;
-    const fail = (problem: string) =>
-      new GloraError("FILE", `${file}, line ${number + 1}: ${problem}. Restore the file, or start the search anew.`, {
-        file,
-        line: number + 1,
-      });
-    const json = parseJson(content);
-    // A line that was cut is never valid JSON, and only the last one can have been.
-    if (json === undefined && number === lines.length - 1) break;
-    if (json === undefined) throw fail("not a candidate (no JSON)");
+  for (const { number, json } of lines) {
+    const fail = (problem: string) => brokenLine(file, number, problem);
     const fields = new Fields(json);
     const index = fields.natural("index", undefined, 0);
     const candidate = {
@@ -85,12 +75,4 @@ function readGenome(layers: Fields, space: Space, fail: (problem: string) => Glo
     return { ...NO_CHANGE, ...Object.fromEntries(forms) };
   };
   return new Map(space.layers.map(({ name }) => [name, structure(name)]));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

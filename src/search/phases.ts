@@ -6,15 +6,17 @@ import type { Genome } from "../adapters/structure.js";
 import type { Split, SplitName } from "../data/dataset.js";
 import { evaluate } from "../evaluation/evaluate.js";
 import type { Metrics } from "../evaluation/metrics.js";
+import { Fields } from "../formats/fields.js";
 import { decodeTrainState, encodeTrainState } from "../training/checkpoint.js";
 import type { TrainOptions } from "../training/options.js";
-import { type RunStore, readStored } from "../training/store.js";
+import { fileOf, type RunStore, readStored } from "../training/store.js";
 import { stepsOf, type TrainResult, train } from "../training/train.js";
 import type { Score } from "./candidate.js";
 import type { FitEvent, Phase, Report } from "./events.js";
 import { evolve } from "./evolution.js";
 import { gloraGenes } from "./genes.js";
 import { decodeHistory, encodeCandidate } from "./history.js";
+import { brokenLine, jsonLines } from "./json-lines.js";
 import { candidatesOf, type SearchPlan } from "./plan.js";
 
 export interface RunContext {
@@ -38,7 +40,7 @@ export async function trainPhase(
 ): Promise<TrainResult> {
   const file = `${phase}.safetensors`;
   const saved = await store.read(file);
-  const resume = saved && (await decodeTrainState(saved, file));
+  const resume = saved && (await decodeTrainState(saved, fileOf(store, file)));
   const { total } = stepsOf(splits.train.size, options);
   const before = resume?.step ?? 0;
   await trimLog(store, phase, before);
@@ -75,15 +77,15 @@ export async function trainPhase(
 async function trimLog(store: RunStore, phase: string, step: number): Promise<void> {
   const log = await readStored(store, "log.jsonl");
   if (log === undefined) return;
-  const kept = wholeLines(log).filter((line) => {
-    const entry = JSON.parse(line) as { phase: string; step: number };
-    return entry.phase !== phase || entry.step <= step;
+  const file = fileOf(store, "log.jsonl");
+  const kept = jsonLines(log, file).filter(({ json, number }) => {
+    const entry = new Fields(json);
+    const place = { phase: entry.text("phase"), step: entry.natural("step", undefined, 0) };
+    if (entry.problems.length > 0) throw brokenLine(file, number, `not a validation (${entry.problems[0]})`);
+    return place.phase !== phase || place.step <= step;
   });
-  await store.write("log.jsonl", kept.join(""));
+  await store.write("log.jsonl", kept.map(({ text }) => text).join(""));
 }
-
-/** The lines of a text, each with its end; a last one without an end was cut by an interruption and is left out. */
-const wholeLines = (text: string): string[] => text.match(/.*\n/g) ?? [];
 
 /** Scores candidates with inherited weights on the validation split; the history is the checkpoint. */
 export async function searchPhase(
@@ -95,9 +97,10 @@ export async function searchPhase(
 ) {
   const { model, space, layout } = net;
   const file = "search.jsonl";
-  const text = wholeLines((await readStored(store, file)) ?? "").join("");
-  await store.write(file, text);
-  const history = decodeHistory(text, space, file);
+  const place = fileOf(store, file);
+  const lines = jsonLines((await readStored(store, file)) ?? "", place);
+  const history = decodeHistory(lines, space, place);
+  await store.write(file, lines.map(({ text }) => text).join(""));
   const graph = adaptedGraph(model, { layout, head: "trainable" });
   const session = await model.runtime.open(graph, { name: "search", keepArena: true });
   const { finalists: count = 0 } = plan;
@@ -140,8 +143,8 @@ export async function scoreSplits(
   { signal, progress }: RunContext,
 ): Promise<{ readonly validation: Metrics | undefined; readonly test: Metrics | undefined }> {
   const { model, layout } = adapted;
-  const session = await model.runtime.open(adaptedGraph(model, { layout, head: "trainable" }), { name: "test" });
-  const report = progress("test", "example", splits.validation.size + splits.test.size);
+  const session = await model.runtime.open(adaptedGraph(model, { layout, head: "trainable" }), { name: "scores" });
+  const report = progress("scores", "example", splits.validation.size + splits.test.size);
   const feeds = trainableFeeds(adapted);
   const score = async (split: Split, before: number): Promise<Metrics | undefined> => {
     if (split.size === 0) return undefined;

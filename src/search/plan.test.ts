@@ -55,9 +55,9 @@ describe("the default plan", () => {
   });
 
   test("takes what is given and plans the rest", () => {
-    const plan = planDefault({ ...request, maxSeconds: 200, given: { epochs: 30 } });
-    expect(plan.train.epochs).toBe(30);
-    expect(plan.seconds).toBeLessThanOrEqual(200);
+    const plan = planDefault({ ...request, maxSeconds: 400, given: { epochs: 10 } });
+    expect([plan.train.epochs, plan.further?.epochs]).toEqual([10, 20]); // in proportion, not the most there is time for
+    expect(plan.seconds).toBeLessThanOrEqual(400);
     const search = { population: 10, generations: 4, fitness: "loss" } as const;
     const given = planDefault({ ...request, search, given: { further: 3 } });
     expect(given.search).toEqual({ ...search, parents: 2, mutants: 5, crossovers: 5, finalists: 2, seed: 7 });

@@ -2,6 +2,8 @@
  * How much work a fit does: epochs, candidates and further epochs, chosen from measured times so that it ends in time.
  * The plan is stored with the run: a repetition takes it as it is.
  */
+import { Fields, throwProblems } from "../formats/fields.js";
+import { parseJson } from "../formats/folder.js";
 import type { TrainOptions } from "../training/options.js";
 import type { EvolutionSettings } from "./evolution.js";
 
@@ -60,7 +62,8 @@ export interface PlanRequest {
 
 /**
  * The default recipe: as much of 30 epochs, 600 candidates and 60 further epochs as the time allows, all three scaled by
- * one factor (a preset without choice: 90 epochs), never less than a small minimum. `seconds` says whether that fits.
+ * one factor (a preset without choice: 90 epochs), never less than a small minimum; where the epochs alone are given, the
+ * further ones are twice as many. `seconds` says whether that fits.
  */
 export function planDefault(request: PlanRequest): Plan {
   const { maxSeconds, searched, further, train, search, given, seed } = request;
@@ -69,7 +72,9 @@ export function planDefault(request: PlanRequest): Plan {
   const planAt = (scale: number): Work => {
     const epochs = given?.epochs ?? scaled(MOST.epochs + alone, LEAST.epochs, scale);
     const candidates = scaled(MOST.candidates, LEAST.candidates, scale);
-    const more = given?.further ?? scaled(MOST.further, LEAST.further, scale);
+    const inProportion =
+      given?.epochs === undefined ? scaled(MOST.further, LEAST.further, scale) : furtherAfter(epochs);
+    const more = given?.further ?? inProportion;
     return {
       train: { ...train, epochs, validateEvery: Math.ceil(epochs / VALIDATIONS) },
       ...(searched && { search: searchFor(candidates, seed, search) }),
@@ -81,6 +86,9 @@ export function planDefault(request: PlanRequest): Plan {
   const plan = planAt(scale);
   return { recipe: "default", ...plan, seconds: secondsOf(plan, request) };
 }
+
+/** Further epochs in the recipe's proportion to those of the supernet. */
+const furtherAfter = (epochs: number): number => Math.round((MOST.further / MOST.epochs) * epochs);
 
 type Work = Pick<Plan, "train" | "search" | "further">;
 
@@ -141,7 +149,7 @@ export function withSearch(
   },
 ): Plan {
   const { further: planned, ...rest } = plan;
-  const further = planned ?? furtherOptions(plan.train, (MOST.further / MOST.epochs) * plan.train.epochs);
+  const further = planned ?? furtherOptions(plan.train, furtherAfter(plan.train.epochs));
   return {
     ...rest,
     ...(plan.search && { search: { ...plan.search, ...o.search } }),
@@ -177,3 +185,24 @@ const PAPER_SEARCH = {
   crossovers: 25,
   fitness: "accuracy",
 } as const;
+
+/**
+ * A plan from the JSON that a run has stored.
+ * @throws {GloraError} CONFIG with everything that is wrong with it
+ */
+export function readPlan(text: string, file: string): Plan {
+  const json = parseJson(text, file);
+  const plan = new Fields(json);
+  plan.choice("recipe", undefined, { default: true, paper: true });
+  plan.positive("seconds");
+  if (!plan.has("train")) plan.refuse("train", "is missing; an object is expected");
+  for (const phase of ["train", "further"]) {
+    if (!plan.has(phase)) continue;
+    const training = plan.object(phase);
+    for (const key of ["epochs", "batchSize"]) training.natural(key);
+    for (const key of ["learningRate", "seed"]) training.numbers(key);
+  }
+  if (plan.has("search")) plan.object("search").natural("seed", undefined, 0);
+  throwProblems("CONFIG", file, plan.problems);
+  return json as Plan;
+}

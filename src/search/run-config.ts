@@ -1,15 +1,16 @@
 /** What a run was begun with, as its folder remembers it: a run goes on only with the same. */
 import { GloraError } from "../base/errors.js";
 import type { Dataset } from "../data/dataset.js";
+import { Fields, throwProblems } from "../formats/fields.js";
 import { parseJson } from "../formats/folder.js";
 import type { Model } from "../models/model.js";
-import { type RunStore, readStored } from "../training/store.js";
+import { fileOf, type RunStore, readStored } from "../training/store.js";
 import type { FitOptions } from "./fit.js";
 
 const FORMAT = "glora-run";
 const VERSION = 1;
 const CONFIG = "config.json";
-const DATA = "data.json";
+export const DATA = "data.json";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 export type JsonObject = { readonly [key: string]: Json | undefined };
@@ -27,31 +28,44 @@ export interface RunConfig {
 
 /** The config of a fit, in plain JSON. */
 export function configOf(model: Model, data: Dataset, o: FitOptions): RunConfig {
-  const {
-    store: _,
-    signal: __,
-    onProgress: ___,
-    stopAfter: ____,
-    checkpointSeconds: _____,
-    origin,
-    adapter,
-    ...rest
-  } = o;
-  const options = { ...DEFAULTS, ...rest, ...(adapter && { adapter: adapter.name }) };
+  const options = { ...DEFAULTS, ...plain(shaping(o)) };
   return plain({
     format: FORMAT,
     version: VERSION,
     model: { path: model.folder.path ?? model.folder.name, device: model.runtime.device },
     data: { name: data.name },
     options,
-    origin: origin ?? {},
+    origin: o.origin ?? {},
   }) as RunConfig;
 }
+
+/** Options that only say how a fit is watched, kept and interrupted. */
+type Handling = "store" | "signal" | "onProgress" | "stopAfter" | "checkpointSeconds" | "origin";
+
+/** The options that shape the result; the compiler asks here about every new one. */
+const shaping = (o: FitOptions): Record<Exclude<keyof FitOptions, Handling>, unknown> => ({
+  budget: o.budget,
+  preset: o.preset,
+  rank: o.rank,
+  ranks: o.ranks,
+  layers: o.layers,
+  a: o.a,
+  addBiases: o.addBiases,
+  adapter: o.adapter?.name,
+  modelConfig: o.modelConfig,
+  recipe: o.recipe,
+  maxSeconds: o.maxSeconds,
+  train: o.train,
+  search: o.search,
+  further: o.further,
+  plan: o.plan,
+  seed: o.seed,
+});
 
 const DEFAULTS = { preset: "glora", recipe: "default", maxSeconds: 3600, seed: 0 };
 
 /** As it is read back: without what is undefined. */
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 /**
  * Compares what a run was begun with, if the store holds one, with what it is to go on with.
@@ -83,18 +97,28 @@ export async function beginRun(store: RunStore, config: RunConfig, data: Dataset
   await writeConfig(store, config); // last: where there is a config, the run is whole
 }
 
-/** @throws {GloraError} CONFIG if the file is of another format or version */
+/** @throws {GloraError} CONFIG if the file is of another format or version, or damaged */
 export async function readConfig(store: RunStore): Promise<RunConfig | undefined> {
   const text = await readStored(store, CONFIG);
   if (text === undefined) return undefined;
-  const config = parseJson(text, CONFIG) as Partial<RunConfig> | null;
-  if (config?.format === FORMAT && config.version === VERSION) return config as RunConfig;
-  throw new GloraError(
-    "CONFIG",
-    `${CONFIG}: expected format "${FORMAT}", version ${VERSION}; found ${JSON.stringify(config?.format)}, version ` +
-      `${JSON.stringify(config?.version)}.`,
-    { file: CONFIG },
-  );
+  const file = fileOf(store, CONFIG);
+  const config = parseJson(text, file);
+  const fields = new Fields(config);
+  const [format, version] = [fields.raw("format"), fields.raw("version")];
+  if (format !== FORMAT || version !== VERSION)
+    throw new GloraError(
+      "CONFIG",
+      `${file}: expected format "${FORMAT}", version ${VERSION}; found ${JSON.stringify(format)}, version ` +
+        `${JSON.stringify(version)}.`,
+      { file },
+    );
+  for (const key of ["model", "data", "options", "origin"])
+    if (!fields.has(key)) fields.refuse(key, "is missing; an object is expected");
+  for (const key of ["path", "device"]) fields.object("model").text(key);
+  fields.object("data").text("name");
+  for (const key of ["options", "origin"]) fields.object(key);
+  throwProblems("CONFIG", file, fields.problems);
+  return config as RunConfig;
 }
 
 export const writeConfig = (store: RunStore, config: RunConfig): Promise<void> =>
@@ -103,7 +127,7 @@ export const writeConfig = (store: RunStore, config: RunConfig): Promise<void> =
 /** What the run's data said of itself: which examples are in which split, and how they came there. */
 export async function readDescription(store: RunStore): Promise<Json | undefined> {
   const text = await readStored(store, DATA);
-  return text === undefined ? undefined : (parseJson(text, DATA) as Json);
+  return text === undefined ? undefined : (parseJson(text, fileOf(store, DATA)) as Json);
 }
 
 /** Where a folder lies and which other files lie in it does not change the data. */

@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openAdapter } from "../adapters/adapter-file.js";
+import type { GloraError } from "../base/errors.js";
 import { imageFolder } from "../data/image-folder.node.js";
 import { openFolder } from "../formats/folder.node.js";
 import type { Model } from "../models/model.js";
@@ -271,4 +272,73 @@ test("a run merges and saves; one that stopped after training has nothing to mer
   const net = await run(model, await data(), { ...small, stopAfter: "train" });
   await expect(net.merge(`${out}-none`)).rejects.toThrow("no structure is chosen yet");
   await expect(net.save(`${out}-none`)).rejects.toThrow("no structure is chosen yet");
+});
+
+test("a run inside its model's or its images' folder, or in a file's place, is refused before anything is written", async () => {
+  const inside = join(root, "model", "runs", "a");
+  await expect(run(model, await data(), { ...small, out: inside })).rejects.toMatchObject({
+    code: "USAGE",
+    message: `${inside}: the run cannot be kept in the folder of its model, ${model.folder.path}. Choose another folder.`,
+  });
+  for (const place of [images, join(images, "run")])
+    await expect(run(model, await data(), { ...small, out: place })).rejects.toThrow(
+      `${place}: the run cannot be kept in the folder of its data, ${images}.`,
+    );
+  await run(model, await data(), { ...small, out, stopAfter: "train" });
+  await expect(search(out, { runtime, out: join(images, "run") })).rejects.toThrow("in the folder of its data");
+  expect(await readdir(images)).not.toContain("run");
+  expect((await readdir(join(root, "model"))).sort()).toEqual(["config.json", "model.safetensors"]);
+  const file = join(out, "plan.json");
+  await expect(run(model, await data(), { ...small, out: file })).rejects.toThrow(
+    `${file}: is a file, or lies in one; a folder is expected.`,
+  );
+  await expect(resume(file)).rejects.toThrow(`${file}: is a file, or lies in one; a folder is expected.`);
+});
+
+describe("a damaged run", () => {
+  let whole: string;
+  beforeAll(async () => {
+    whole = join(root, "undamaged");
+    const controller = new AbortController();
+    const stopped = run(model, await data(), {
+      ...small,
+      out: whole,
+      signal: controller.signal,
+      onProgress: (event) => {
+        if (event.type === "progress" && event.phase === "search" && event.progress.done === 5) controller.abort();
+      },
+    });
+    await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });
+  });
+  beforeEach(() => cp(whole, out, { recursive: true }));
+
+  test.each<[string, (text: string) => string, string]>([
+    ["plan.json", () => "{", "plan.json: not valid JSON"],
+    ["plan.json", () => "{}", "plan.json:\n  - recipe: is missing"],
+    [
+      "config.json",
+      (t) => JSON.stringify({ ...JSON.parse(t), options: undefined }),
+      "config.json: options: is missing",
+    ],
+    ["data.json", () => '{"kind":5}', "data.json: kind: a text is expected, not 5"],
+    ["log.jsonl", (t) => `{"phase":\n${t}`, "log.jsonl, line 1: not valid JSON. Restore the file"],
+    ["search.jsonl", (t) => `{"index":\n${t}`, "search.jsonl, line 1: not valid JSON. Restore the file"],
+    ["train.safetensors", (t) => t.slice(0, 500), "It is a checkpoint of the run: delete it to train that phase anew."],
+    ["result.json", () => "[", "result.json: not valid JSON"],
+  ])("%s is named, case %#", async (file, change, message) => {
+    const path = join(out, file);
+    await writeFile(path, change(await readFile(path, "latin1").catch(() => "")), "latin1");
+    const failed = await resume(out, { runtime }).catch((thrown: unknown) => thrown as GloraError);
+    expect(failed).toMatchObject({ name: "GloraError", code: expect.stringMatching(/FILE|CONFIG/) });
+    expect((failed as GloraError).message).toContain(message);
+    expect((failed as GloraError).message.startsWith(path)).toBe(true);
+  });
+
+  test.each(["", "\n"])("a torn last line of a log is dropped, ended by %j", async (end) => {
+    for (const file of ["log.jsonl", "search.jsonl"]) await appendFile(join(out, file), `{"phase":"tr${end}`);
+    await resume(out, { runtime });
+    const straight = join(root, `straight-${count}`);
+    await run(model, await data(), { ...small, out: straight });
+    expect(await contents(out)).toEqual(await contents(straight));
+  });
 });

@@ -1,6 +1,5 @@
 /** Fits that live in a folder: config, plan, log, checkpoints, adapter and results; begun, interrupted, resumed. */
 import { readFileSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { basename, join, resolve as resolvePath } from "node:path";
 import { openAdapter } from "../adapters/adapter-file.js";
 import { describeBase, saveAdapter } from "../adapters/adapter-file.node.js";
@@ -9,15 +8,16 @@ import { type MergeOptions, type MergeResult, mergeModel } from "../adapters/exp
 import { GloraError } from "../base/errors.js";
 import type { Dataset } from "../data/dataset.js";
 import { type DataSource, openData } from "../data/open.node.js";
-import { openFolder } from "../formats/folder.node.js";
+import { Fields, throwProblems } from "../formats/fields.js";
+import { contentOf, liesIn, openFolder } from "../formats/folder.node.js";
 import type { Model } from "../models/model.js";
 import { openModel } from "../models/open.node.js";
 import type { DeviceName, Runtime } from "../runtime/runtime.js";
 import { folderStore } from "../training/folder-store.node.js";
-import { type RunStore, readStored } from "../training/store.js";
+import { fileOf, type RunStore, readStored } from "../training/store.js";
 import { type FitOptions, type FitResult, fit as fitInStore, storedPlan } from "./fit.js";
 import { withSearch } from "./plan.js";
-import { type JsonObject, type RunConfig, readConfig, readDescription, writeConfig } from "./run-config.js";
+import { DATA, type JsonObject, type RunConfig, readConfig, readDescription, writeConfig } from "./run-config.js";
 
 export interface FitToFolderOptions extends Omit<FitOptions, "store" | "origin"> {
   /**
@@ -55,13 +55,15 @@ export interface Run extends FitResult {
 export async function fit(model: Model, data: Dataset, o: FitToFolderOptions = {}): Promise<Run> {
   const { out, ...options } = o;
   if (out === undefined) return asRun(await fitInStore(model, data, options), data, undefined);
+  const { folder } = (data.describe() ?? {}) as { readonly folder?: unknown };
+  await refuseInside(out, model.folder.path, typeof folder === "string" ? folder : undefined);
   await refuseOtherContent(out);
   const store = folderStore(out);
   const origin = { glora: version(), node: process.version, cwd: process.cwd() };
   const run = asRun(await fitInStore(model, data, { ...options, origin, store }), data, out);
   const adapter = join(out, "adapter");
   const finished = (await store.read("result.json")) !== undefined;
-  if (finished && !(await holdsFiles(adapter))) await run.save(adapter);
+  if (finished && (await contentOf(adapter)).length === 0) await run.save(adapter);
   return run;
 }
 
@@ -82,7 +84,7 @@ export async function resume(path: string, o: ResumeOptions = {}): Promise<Run> 
   const { runtime, ...hooks } = o;
   const store = folderStore(path);
   const config = await runConfig(store, path);
-  const from = (place: string) => resolvePath(String(config.origin["cwd"] ?? "."), place);
+  const from = placesOf(config);
   const { adapter, modelConfig, ...options } = config.options as { adapter?: string; modelConfig?: string };
   const data = await openData(await dataSource(store, path, from));
   const model = await openModel(config.model.path, {
@@ -132,11 +134,15 @@ export async function search(path: string, o: SearchOptions = {}): Promise<Run> 
       `${path}: its search has begun already, with its own settings. Name a new folder (out) for one with others.`,
       { path },
     );
-  if (out !== undefined && (await holdsFiles(out)))
+  if (out !== undefined && (await contentOf(out)).length > 0)
     throw new GloraError("FILE", `${out}: is not empty. Choose another folder for the new run.`, { out });
 
   const target = out === undefined ? source : folderStore(out);
-  if (out !== undefined) await copyTraining(source, target);
+  if (out !== undefined) {
+    const data = await dataSource(source, path, placesOf(config));
+    await refuseInside(out, config.model.path, data.path === "digits" ? undefined : data.path);
+    await copyTraining(source, target);
+  }
   if (plan) await target.write("plan.json", `${JSON.stringify(withSearch(plan, { search, further }), null, 2)}\n`);
   await writeConfig(target, {
     ...config,
@@ -156,7 +162,14 @@ async function copyTraining(source: RunStore, target: RunStore): Promise<void> {
   await target.write("log.jsonl", ofTraining.map((line) => `${line}\n`).join(""));
 }
 
+/** Where the run's relative paths start from. */
+const placesOf =
+  ({ origin }: RunConfig) =>
+  (place: string): string =>
+    resolvePath(String(origin["cwd"] ?? "."), place);
+
 async function runConfig(store: RunStore, path: string): Promise<RunConfig> {
+  await contentOf(path); // or a file in its place
   const config = await readConfig(store);
   if (config) return config;
   throw new GloraError("FILE", `${path}: holds no run (it has no config.json).`, { path });
@@ -164,12 +177,13 @@ async function runConfig(store: RunStore, path: string): Promise<RunConfig> {
 
 /** How the run's data is opened again, from what it said of itself. */
 async function dataSource(store: RunStore, path: string, from: (place: string) => string): Promise<DataSource> {
-  const description = (await readDescription(store)) as Partial<ImageFolderDescription> | undefined;
-  if (description?.kind === "digits") return { path: "digits" };
-  if (description?.kind === "image-folder" && description.folder !== undefined) {
-    const { folder, share, seed } = description;
-    return { path: from(folder), ...(share && { split: share }), ...(seed !== undefined && { seed }) };
-  }
+  const stored = await readDescription(store);
+  if (stored === undefined) throw new GloraError("FILE", `${path}: is no whole run: it has no ${DATA}.`, { path });
+  const description = new Fields(stored);
+  const kind = description.has("kind") ? description.text("kind") : undefined;
+  const source = kind === "image-folder" ? imagesOf(description, from) : { path: "digits" };
+  throwProblems("CONFIG", fileOf(store, DATA), description.problems);
+  if (kind === "image-folder" || kind === "digits") return source;
   throw new GloraError(
     "USAGE",
     `${path}: its data was given by a program and cannot be opened from here. Call fit again with the same model, data, ` +
@@ -178,23 +192,34 @@ async function dataSource(store: RunStore, path: string, from: (place: string) =
   );
 }
 
-interface ImageFolderDescription {
-  readonly kind: string;
-  readonly folder: string;
-  readonly share: { readonly validation: number; readonly test: number };
-  readonly seed: number;
+function imagesOf(description: Fields, from: (place: string) => string): DataSource {
+  const share = description.object("share");
+  return {
+    path: from(description.text("folder")),
+    split: { validation: share.numbers("validation")[0]!, test: share.numbers("test")[0]! },
+    seed: description.natural("seed", undefined, 0),
+  };
 }
 
 /** Refuses a folder with something else in it. */
 async function refuseOtherContent(out: string): Promise<void> {
-  const files: readonly string[] = await readdir(out).catch(() => []);
+  const files = await contentOf(out);
   // A run that was killed in its first moment has left no config yet.
   const foreign = files.filter((file) => file !== "data.json" && !file.startsWith("."));
   if (foreign.length === 0 || files.includes("config.json")) return;
   throw new GloraError("FILE", `${out}: is not empty and holds no run. Choose another folder for the run.`, { out });
 }
 
-const holdsFiles = async (folder: string): Promise<boolean> => (await readdir(folder).catch(() => [])).length > 0;
+/** @throws {GloraError} USAGE for a run that would lie among the files of its model, or become a class of its images */
+async function refuseInside(out: string, model: string | undefined, data: string | undefined): Promise<void> {
+  for (const [what, folder] of Object.entries({ model, data }))
+    if (folder !== undefined && (await liesIn(out, folder)))
+      throw new GloraError(
+        "USAGE",
+        `${out}: the run cannot be kept in the folder of its ${what}, ${folder}. Choose another folder.`,
+        { out, [what]: folder },
+      );
+}
 
 /** The package's own version: package.json lies two folders up in src/ and in dist/. */
 const version = (): string =>

@@ -14,6 +14,7 @@ export function folderStore(path: string): RunStore {
     throw new GloraError("FILE", `${join(path, file)}: ${messageOf(thrown)}`, { file: join(path, file) }, thrown);
   };
   return {
+    folder: path,
     read: (name) =>
       readFile(join(path, name)).catch((thrown: NodeJS.ErrnoException) =>
         thrown.code === "ENOENT" ? undefined : fail(name, thrown),

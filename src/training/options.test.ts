@@ -8,8 +8,11 @@ test.each<[Partial<TrainOptions>, string]>([
   [{ learningRate: Number.NaN }, "learningRate: expected a finite number of 0 or more, got NaN."],
   [{ clipNorm: 0 }, "clipNorm: expected a number above 0, got 0."],
   [{ labelSmoothing: 1 }, "labelSmoothing: expected a number from 0 up to, but not, 1, got 1."],
+  [{ epochs: 5, warmupEpochs: 10 }, "warmupEpochs: a warm-up of 10 epochs is longer than the training of 5 epochs."],
+  [{ warmupEpochs: 0.5, schedule: "paper" }, "changes the rate between epochs only: expected a whole number, got 0.5."],
+  [{ classWeights: [1, 2] }, "classWeights: expected 3 finite numbers ≥ 0, one a class, got [1, 2]."],
 ])("%o is refused", (options, message) => {
-  expect(() => checkTrainOptions(options)).toThrow(message);
+  expect(() => checkTrainOptions(options, 3)).toThrow(message);
 });
 
 test("what can be is taken, absent options too", () => {

@@ -2,6 +2,7 @@
 import type { FormKind } from "../adapters/structure.js";
 import { GloraError } from "../base/errors.js";
 import type { Augmentation } from "../data/augment.js";
+import { counted } from "./progress.js";
 
 export interface TrainOptions {
   /** Passes over the training split. */
@@ -61,11 +62,43 @@ const NUMBERS = {
   patience: whole,
 } satisfies Partial<Record<keyof TrainOptions, unknown>>;
 
-/** @throws {GloraError} USAGE naming the first number that cannot be */
-export function checkTrainOptions(o: Partial<TrainOptions>): void {
+/**
+ * @param classes  how many the data has, where that is known
+ * @throws {GloraError} USAGE naming the first setting that cannot be
+ */
+export function checkTrainOptions(o: Partial<TrainOptions>, classes?: number): void {
   for (const [name, { text, holds }] of Object.entries(NUMBERS)) {
     const value = o[name as keyof typeof NUMBERS];
     if (value === undefined || holds(value)) continue;
     throw new GloraError("USAGE", `${name}: expected ${text}, got ${value}.`, { option: name, actual: value });
   }
+  checkWarmup(o);
+  if (classes !== undefined) checkClassWeights(o, classes);
+}
+
+function checkWarmup({ epochs, warmupEpochs = 0, schedule }: Partial<TrainOptions>): void {
+  const details = { option: "warmupEpochs", actual: warmupEpochs, epochs };
+  if (schedule === "paper" && !Number.isInteger(warmupEpochs))
+    throw new GloraError(
+      "USAGE",
+      `warmupEpochs: the paper's schedule changes the rate between epochs only: expected a whole number, got ${warmupEpochs}.`,
+      details,
+    );
+  if (epochs === undefined || warmupEpochs <= epochs) return;
+  throw new GloraError(
+    "USAGE",
+    `warmupEpochs: a warm-up of ${counted(warmupEpochs, "epoch")} is longer than the training of ` +
+      `${counted(epochs, "epoch")}. Shorten the warm-up, or train for more epochs.`,
+    details,
+  );
+}
+
+function checkClassWeights({ classWeights }: Partial<TrainOptions>, classes: number): void {
+  if (classWeights === undefined || classWeights === "balanced") return;
+  if (classWeights.length === classes && classWeights.every((w) => w >= 0 && Number.isFinite(w))) return;
+  throw new GloraError(
+    "USAGE",
+    `classWeights: expected ${classes} finite numbers ≥ 0, one a class, got [${classWeights.join(", ")}].`,
+    { option: "classWeights", actual: classWeights, classes },
+  );
 }

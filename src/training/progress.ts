@@ -60,6 +60,10 @@ export function formatDuration(seconds: number): string {
 /** "150,000". */
 export const formatCount = (count: number): string => count.toLocaleString("en-US");
 
+/** "1 step", "1,000 steps". */
+export const counted = (count: number, unit: string): string =>
+  `${formatCount(count)} ${unit}${count === 1 ? "" : "s"}`;
+
 /** "3.4 steps/s"; below one a second the time of one: "2.5 s/step", "1 min 40 s/step". */
 export function formatRate(perSecond: number, unit: string): string {
   if (perSecond < 1) return `${formatDuration(1 / perSecond)}/${unit}`;

@@ -1,5 +1,7 @@
 /** Where a run keeps what must survive an interruption: a folder in Node.js, memory elsewhere. */
 export interface RunStore {
+  /** The folder's path, for messages; absent where there is none. */
+  readonly folder?: string;
   /** The file's bytes, or undefined if there is none. */
   read(name: string): Promise<Uint8Array | undefined>;
   /** Replaces a file: what is there stays whole until the new one is. */
@@ -27,6 +29,10 @@ export function memoryStore(): RunStore {
     },
   };
 }
+
+/** A file of the store as messages name it. */
+export const fileOf = (store: RunStore, name: string): string =>
+  store.folder === undefined ? name : `${store.folder}/${name}`;
 
 /** A text of the store, or undefined if there is none. */
 export async function readStored(store: RunStore, name: string): Promise<string | undefined> {

@@ -282,10 +282,16 @@ test("divergence is a clear error, and the last checkpoint is from before", asyn
   );
   await expect(diverging).rejects.toMatchObject({
     code: "CONFIG",
-    message: expect.stringMatching(/loss after 1 steps is not finite.*Lower the learning rate/s),
+    message: expect.stringMatching(/loss after 1 step is not finite.*Lower the learning rate/s),
   });
   expect(states.map(({ step }) => step)).toEqual([0]);
   expect(states[0]!.parameters).toEqual(newFixed().parameters);
+});
+
+test("a validation that is not finite stops training too, also of one structure among several", async () => {
+  // One step of a supernet: its smallest structure, of one frozen trunk, may stay sound.
+  const o = { ...options, epochs: 1, batchSize: 1000, learningRate: 1e30, schedule: "constant" } as const;
+  await expect(train(newSupernet(), splits, o)).rejects.toThrow("The validation loss after 1 step is not finite");
 });
 
 describe("odd data", () => {

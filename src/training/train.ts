@@ -17,6 +17,7 @@ import { clipGradientNorm } from "./clip.js";
 import { dropPathMasks, dropPathRates } from "./drop-path.js";
 import { adamw, type OptimizerState } from "./optimizer.js";
 import { checkTrainOptions, type TrainOptions } from "./options.js";
+import { counted } from "./progress.js";
 import { paperSchedule, type Schedule, warmupSchedule } from "./schedule.js";
 
 /** Everything that a run needs to go on with the same bits. */
@@ -98,7 +99,7 @@ export async function train(
   const { model, parameters, tensors, space, layout } = adapted;
   const { signal } = hooks;
   const classes = model.head!.out;
-  checkTrainOptions(o);
+  checkTrainOptions(o, classes);
   checkSplits(splits, classes);
   const steps = stepsOf(splits.train.size, o);
   const schedule = scheduleOf(o, steps);
@@ -127,6 +128,28 @@ export async function train(
   const outOfPatience = (): boolean => o.patience !== undefined && sinceBest >= o.patience;
   const ended = (): boolean => !validationDue() && (step >= steps.total || outOfPatience());
   const result = (): TrainResult => ({ steps: step, best, stoppedEarly: outOfPatience() && step < steps.total });
+  /** Scores the watched structures, keeps the best state, and reports. */
+  const validate = async (session: Session): Promise<void> => {
+    const scores = await scoresOf(session, adapted, watched, splits.validation, signal);
+    const all = Object.values(scores);
+    if (!all.every((score) => Number.isFinite(score.loss))) throw diverged("validation", step);
+    const accuracy = mean(all.map((score) => score.accuracy));
+    const meanLoss = mean(all.map((score) => score.loss));
+    // Without a validation split the last state counts as the best.
+    const isBest =
+      best === undefined ||
+      all.length === 0 ||
+      accuracy > best.accuracy ||
+      (accuracy === best.accuracy && meanLoss < best.loss);
+    if (isBest) best = { step, accuracy, loss: meanLoss, parameters: parameters.slice() };
+    sinceBest = isBest ? 0 : sinceBest + 1;
+    const trainLoss = lossSum / lossCount;
+    lossSum = 0;
+    lossCount = 0;
+    const place = { step, epoch: step / steps.perEpoch, learningRate: schedule(step - 1, o.learningRate) };
+    await hooks.onValidation?.({ ...place, trainLoss, scores, accuracy, loss: meanLoss, isBest });
+    await checkpoint();
+  };
   if (ended()) return result();
 
   const head = "trainable" as const;
@@ -146,25 +169,7 @@ export async function train(
       throwIfAborted(signal);
 
       if (validationDue()) {
-        const scores = await validate(scoring, adapted, watched, splits.validation, signal);
-        const all = Object.values(scores);
-        if (all.length > 0 && !all.some((score) => Number.isFinite(score.loss))) throw diverged("validation", step);
-        const accuracy = mean(all.map((score) => score.accuracy));
-        const meanLoss = mean(all.map((score) => score.loss));
-        // Without a validation split the last state counts as the best.
-        const isBest =
-          best === undefined ||
-          all.length === 0 ||
-          accuracy > best.accuracy ||
-          (accuracy === best.accuracy && meanLoss < best.loss);
-        if (isBest) best = { step, accuracy, loss: meanLoss, parameters: parameters.slice() };
-        sinceBest = isBest ? 0 : sinceBest + 1;
-        const trainLoss = lossSum / lossCount;
-        lossSum = 0;
-        lossCount = 0;
-        const place = { step, epoch: step / steps.perEpoch, learningRate: schedule(step - 1, o.learningRate) };
-        await hooks.onValidation?.({ ...place, trainLoss, scores, accuracy, loss: meanLoss, isBest });
-        await checkpoint();
+        await validate(scoring);
         continue;
       }
 
@@ -202,7 +207,7 @@ export async function train(
 }
 
 /** Scores of the watched structures by name; none without a validation split. */
-async function validate(
+async function scoresOf(
   session: Session,
   adapted: AdaptedModel,
   watched: ReadonlyMap<string, Genome | undefined>,
@@ -243,7 +248,7 @@ export function checkSplits(splits: Readonly<Record<string, Split>>, classes: nu
 const diverged = (loss: "training" | "validation", step: number): GloraError =>
   new GloraError(
     "CONFIG",
-    `The ${loss} loss after ${step} steps is not finite: training has diverged. Lower the learning rate, lengthen the ` +
+    `The ${loss} loss after ${counted(step, "step")} is not finite: training has diverged. Lower the learning rate, lengthen the ` +
       "warm-up, or limit the gradient norm (clipNorm).",
     { step },
   );
@@ -313,14 +318,7 @@ function scheduleOf(o: TrainOptions, steps: { readonly perEpoch: number; readonl
 }
 
 function weightsOfClasses(o: TrainOptions, labels: Int32Array, classes: number): ArrayLike<number> | undefined {
-  if (o.classWeights === undefined) return undefined;
-  if (o.classWeights === "balanced") return balancedClassWeights(labels, classes);
-  if (o.classWeights.length === classes && o.classWeights.every((w) => w >= 0 && Number.isFinite(w)))
-    return o.classWeights;
-  throw new GloraError(
-    "USAGE",
-    `classWeights: expected ${classes} finite numbers ≥ 0, one a class, got [${o.classWeights.join(", ")}].`,
-  );
+  return o.classWeights === "balanced" ? balancedClassWeights(labels, classes) : o.classWeights;
 }
 
 function oneHot(labels: Int32Array, classes: number): Float32Array {

@@ -1,4 +1,4 @@
-import { readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { count } from "../../adapters/budget.js";
 import { mergeModel } from "../../adapters/export.node.js";
 import { type PresetName, presetSpace } from "../../adapters/presets.js";
@@ -6,7 +6,7 @@ import { onlyGenome } from "../../adapters/space.js";
 import { GloraError } from "../../base/errors.js";
 import { digits } from "../../data/digits.node.js";
 import { readJson } from "../../formats/folder.js";
-import { openFolder } from "../../formats/folder.node.js";
+import { contentOf, openFolder } from "../../formats/folder.node.js";
 import { embeddedModel } from "../../models/embedded.node.js";
 import { openModel } from "../../models/open.node.js";
 import { type ComparedMethod, compareMethods } from "../../search/compare.js";
@@ -113,7 +113,7 @@ const searchOf = (population: number, generations: number) => ({
  * @throws {GloraError} FILE if it holds anything else
  */
 async function isDemoModel(path: string, labels: readonly string[]): Promise<boolean> {
-  const files: readonly string[] = await readdir(path).catch(() => []);
+  const files = await contentOf(path);
   if (files.length === 0) return false;
   const config = files.includes("config.json") ? await readJson(await openFolder(path), "config.json") : undefined;
   const found = (config as { readonly label_names?: unknown } | undefined)?.label_names;

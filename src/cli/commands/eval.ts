@@ -54,7 +54,7 @@ export const evalCommand = defineCommand({
           report ??= trackProgress(total, () => performance.now() / 1000);
           context.onEvent({
             type: "progress",
-            phase: "test",
+            phase: "scores",
             unit: "example",
             progress: report.advance(done - seen),
             detail: "",

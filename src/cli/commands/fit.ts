@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { openAdapter } from "../../adapters/adapter-file.js";
 import { openData } from "../../data/open.node.js";
-import { openFolder } from "../../formats/folder.node.js";
+import { contentOf, openFolder, removePartial } from "../../formats/folder.node.js";
 import { openModel } from "../../models/open.node.js";
 import type { FitOptions } from "../../search/fit.js";
 import { fit as fitRun, type Run } from "../../search/run.node.js";
@@ -133,15 +133,20 @@ async function startRun(values: RunValues, context: Context, options: FitOptions
   }
 }
 
-/** Merges a run that is to be merged, and reports it. */
+/** Merges a run that is to be merged and was not merged before, and reports it. */
 export async function finishRun(run: Run, context: Context, merge: boolean): Promise<void> {
   if (!merge || !run.genome || !run.folder) return reportRun(run, context);
   const merged = join(run.folder, "merged");
+  const use = `Use it:\n  glora predict --model ${merged} --data FOLDER_OF_IMAGES`;
+  if ((await contentOf(merged)).length > 0) {
+    reportRun(run, context, { merged });
+    context.print(`\nMerged before, and checked then: ${merged}. ${use}`);
+    return;
+  }
+  await removePartial(merged);
   const result = await run.merge(merged);
   reportRun(run, context, { merged, merge: { ...result.report, storage: result.storage } });
-  context.print(
-    `\n${mergeLines(result, "every layer")}\n\nMerged: ${merged}. Use it:\n  glora predict --model ${merged} --data FOLDER_OF_IMAGES`,
-  );
+  context.print(`\n${mergeLines(result, "every layer")}\n\nMerged: ${merged}. ${use}`);
 }
 
 function trainingOf(values: ValuesOf<typeof trainOptions & typeof augmentOptions>): NonNullable<FitOptions["train"]> {

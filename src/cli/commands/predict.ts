@@ -43,7 +43,12 @@ export const predict = defineCommand({
         context.print(`${file}  ${label}  ${(100 * probability).toFixed(1)} %`);
         context.onEvent({ type: "progress", phase: "predict", unit: "image", progress: tracker.advance(), detail: "" });
       }
-      if (images.ignored.length > 0) context.note(`${images.ignored.length} files are no images that can be read.`);
+      if (images.ignored.length > 0) {
+        const count = images.ignored.length;
+        context.note(
+          count === 1 ? "1 file is no image that can be read." : `${count} files are no images that can be read.`,
+        );
+      }
     } finally {
       await model.runtime.dispose();
     }

@@ -47,6 +47,10 @@ test("the loss is the library's own", () => {
   expect(loss({ ...hf, num_labels: 3, problem_type: "regression" })).toBe("mse");
 });
 
+test("an empty list of architectures names none", () => {
+  expect(parseVitConfig({ ...hf, architectures: [] }, "c").architecture).toBe("ViTForImageClassification");
+});
+
 test("a file may state every fact itself; then the weights tell the library", () => {
   const facts = {
     image_size: [32, 48],
@@ -104,6 +108,13 @@ test.each<[string, unknown, string]>([
 });
 
 test.each<[string, unknown, string]>([
+  ["a number for the architecture", { architecture: 5 }, "c.json: architecture: a text is expected, not 5"],
+  ["a number for the family", { model_type: 5 }, "c.json: model_type: a text is expected, not 5"],
+  [
+    "labels that fill the memory",
+    { ...hf, num_labels: 1e9 },
+    "num_labels: at most 1000000 is expected, not 1000000000",
+  ],
   ["no object", [1], "the file: an object is expected, not a list of 1"],
   ["text for a number", { ...hf, hidden_size: "x" }, 'hidden_size: a positive whole number is expected, not "x"'],
   [

@@ -111,6 +111,7 @@ const TRANSFORMERS_ACTIVATIONS: Readonly<Record<string, VitActivation>> = {
 /** Fields and defaults of ViTConfig (transformers 5.23). Those of the pooler and of mask modelling play no part here. */
 function parseTransformers(fields: Fields, file: string, library: VitLibrary): VitConfig {
   const modelType = fields.text("model_type", "vit");
+  throwProblems("CONFIG", file, fields.problems);
   if (modelType !== "vit") {
     throw new GloraError("MODEL", `${file}: model_type "${modelType}" is not supported; "vit" is.`, {
       file,
@@ -156,16 +157,22 @@ function parseTransformers(fields: Fields, file: string, library: VitLibrary): V
 
 function modelClass(fields: Fields, file: string): string {
   const classes = fields.raw("architectures");
-  const name: unknown = Array.isArray(classes) ? classes[0] : "ViTForImageClassification";
+  const name: unknown = Array.isArray(classes) && classes.length > 0 ? classes[0] : "ViTForImageClassification";
   if (name === "ViTForImageClassification" || name === "ViTModel") return name;
   const known = "ViTForImageClassification and ViTModel are";
   throw new GloraError("MODEL", `${file}: architecture ${JSON.stringify(name)} is not supported; ${known}.`, { file });
 }
 
+/** More names than any head has would fill the memory before the weights are looked at. */
+const MOST_LABELS = 1_000_000;
+
 /** `num_labels` is not written by transformers; two labels with the default names are not written at all. */
 function transformersLabels(fields: Fields): string[] {
   if (fields.has("id2label")) return labelsById(fields, "id2label", true) ?? [];
-  return Array.from({ length: fields.natural("num_labels", 2, 0) }, (_, i) => `LABEL_${i}`);
+  const count = fields.natural("num_labels", 2, 0);
+  if (count <= MOST_LABELS) return Array.from({ length: count }, (_, i) => `LABEL_${i}`);
+  fields.refuse("num_labels", `at most ${MOST_LABELS} is expected, not ${count}`);
+  return [];
 }
 
 // ---- timm
@@ -206,6 +213,7 @@ const DEFAULT_ARGS: Readonly<Record<string, unknown>> = {
 
 function parseTimm(fields: Fields, file: string): VitConfig {
   const name = fields.text("architecture");
+  throwProblems("CONFIG", file, fields.problems);
   const published = timmPublished(fields);
   const implied = architectureOf(name, published.text("tag", ""));
   if (implied === undefined) {

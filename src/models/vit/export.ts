@@ -60,8 +60,9 @@ function transformersConfig({ config, rawConfig, head, labels }: VitToExport, o:
     changed["architectures"] = ["ViTForImageClassification"];
     Object.assign(changed, labelFields(head, labels));
     delete changed["num_labels"];
-    // The library takes one label for a regression unless told otherwise.
-    if (config.loss !== "cross-entropy" || head.out === 1) changed["problem_type"] = "single_label_classification";
+    // One output is a regression to the library, which refuses to be told otherwise.
+    if (head.out === 1) delete changed["problem_type"];
+    else if (config.loss !== "cross-entropy") changed["problem_type"] = "single_label_classification";
   }
   if (o.addedBiases) changed["qkv_bias"] = true;
   if (o.dtype) changed["torch_dtype" in rawConfig ? "torch_dtype" : "dtype"] = TORCH_DTYPES[o.dtype];

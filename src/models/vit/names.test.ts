@@ -103,6 +103,24 @@ test("all that is missing, misshapen and unexpected is told at once", () => {
   );
 });
 
+test("a depth above the file's is told as such, without a name for each block", () => {
+  const { config, tensors } = cases["timm, token"];
+  const parsed = parseVitConfig(config, "c");
+  const check = (shapes: object, depth: number) => () =>
+    checkVitTensors(checkpoint(shapes as Shapes), { ...parsed, depth }, "vit");
+  expect(check(tensors, 10_000_000)).toThrow(
+    expect.objectContaining({
+      code: "MODEL",
+      message:
+        "vit: config.json (vit_tiny_patch16_224) says a depth of 10000000, but the weights hold " +
+        `${parsed.depth} blocks (blocks.0 and so on). Give the config and the weights of one model.`,
+    }),
+  );
+  expect(check(tensors, parsed.depth + 1)).toThrow(`says a depth of ${parsed.depth + 1}`);
+  expect(check({ "patch_embed.proj.weight": [1] }, 10_000_000)).toThrow("the weights hold 0 blocks");
+  expect(check({ "patch_embed.proj.weight": [1], "blocks.0.x": [1] }, 2)).toThrow("the weights hold 1 block (");
+});
+
 test("integers are no weights", () => {
   const { config, tensors } = cases["timm, token"];
   expect(() =>

@@ -1,3 +1,4 @@
+import { GloraError } from "../../base/errors.js";
 import { throwProblems } from "../../formats/fields.js";
 import type { TensorEntry } from "../../formats/safetensors.js";
 import type { LinearLayer } from "../model.js";
@@ -134,6 +135,7 @@ export function checkVitTensors(
 ): VitTensors {
   const ofLibrary = SPELLINGS.filter(({ library }) => library === config.library);
   const spelling = ofLibrary.find(({ sign }) => tensors.has(sign)) ?? ofLibrary[0]!;
+  checkDepth(tensors, spelling, config, file);
   const names = namesOf(spelling, config);
   const layers = names.blocks.flatMap((block) => linearLayers(block, config));
   const expected = expectedShapes(names, layers, config);
@@ -151,6 +153,27 @@ export function checkVitTensors(
   }
   throwProblems("MODEL", `${file}: the weights do not fit config.json (${config.architecture})`, problems);
   return { names, layers };
+}
+
+/** A depth far above the file's would make millions of names; a file without any block is told tensor by tensor. */
+function checkDepth(
+  tensors: ReadonlyMap<string, unknown>,
+  { block }: Spelling,
+  { depth, architecture }: VitConfig,
+  file: string,
+): void {
+  const prefix = block.norm1.slice(0, block.norm1.indexOf("#"));
+  const numbers = [...tensors.keys()].flatMap((name) =>
+    name.startsWith(prefix) ? (/^\d+(?=\.)/.exec(name.slice(prefix.length)) ?? []) : [],
+  );
+  const blocks = new Set(numbers).size;
+  if (depth <= (blocks || tensors.size)) return;
+  throw new GloraError(
+    "MODEL",
+    `${file}: config.json (${architecture}) says a depth of ${depth}, but the weights hold ${blocks} ` +
+      `block${blocks === 1 ? "" : "s"} (${prefix}0 and so on). Give the config and the weights of one model.`,
+    { file, expected: depth, actual: blocks },
+  );
 }
 
 const FLOATS: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);

@@ -135,6 +135,14 @@ test("a new head replaces the old one: its labels, its shape, none of its weight
   ]);
 });
 
+test("the loss of a new head is its library's own: one output is a regression to transformers alone", async () => {
+  const lossOf = async (name: string, labels: string[]) => (await openModel(fixtures + name)).withHead(labels).loss;
+  expect(await lossOf("transformers", ["only"])).toBe("mse");
+  expect(await lossOf("transformers-resized-regression", ["only"])).toBe("mse");
+  expect(await lossOf("transformers-resized-regression", ["x", "y"])).toBe("cross-entropy");
+  expect(await lossOf("timm-token", ["only"])).toBe("cross-entropy");
+});
+
 interface Pretrained {
   readonly labels: readonly number[];
   readonly logits: readonly number[];

@@ -57,7 +57,7 @@ function vitModel(
     labels,
     input,
     residualBranches: 2 * config.depth,
-    loss: head?.pretrained ? config.loss : "cross-entropy",
+    loss: head?.pretrained ? config.loss : newHeadLoss(config, head?.out),
     inputs: (g) => ({ pixel_values: g.input("pixel_values", "float32", ["batch", channels, ...imageSize]) }),
     trunk: (g, w, inputs, o = {}) => vitTrunk(g, w, inputs["pixel_values"]!, config, names, o),
     withHead(newLabels) {
@@ -81,6 +81,10 @@ function vitModel(
     exportSpec: (o) => exportVit({ config, rawConfig: parts.rawConfig, names, head, labels }, o),
   };
 }
+
+/** transformers takes one output for a regression, timm none. */
+const newHeadLoss = ({ library }: VitConfig, outputs: number | undefined): Model["loss"] =>
+  library === "transformers" && outputs === 1 ? "mse" : "cross-entropy";
 
 function imageSizeOf(pixels: Tensor | undefined, { channels }: VitConfig): Size {
   const shape = pixels?.shape;

@@ -23,7 +23,7 @@ import { parseSeed, parseText } from "../values.js";
 const METHODS: readonly PresetName[] = ["linear", "bitfit", "ssf", "lora", "glora"];
 
 /** The whole takes minutes on two cores; the short form shows that everything works. */
-const FULL = { epochs: 10, furtherEpochs: 5, learningRates: [3e-3, 1e-2], population: 15, generations: 3 };
+const FULL = { epochs: 10, furtherEpochs: 7, learningRates: [3e-3, 1e-2], population: 15, generations: 3 };
 const SHORT = { epochs: 2, furtherEpochs: 1, learningRates: [1e-2], population: 6, generations: 1 };
 
 export const demo = defineCommand({

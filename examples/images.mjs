@@ -13,12 +13,12 @@ const SHAPES = {
 /** Writes `count` PNG images of each shape below `folder`. */
 export async function drawImages(folder, count = 30, seed = 0) {
   const rng = rngStream(seed, "images");
-  const colour = () => `hsl(${rng.int(360)}, 70%, ${30 + rng.int(40)}%)`;
+  const colour = (lightness) => `hsl(${rng.int(360)}, 70%, ${lightness}%)`;
   for (const [name, shape] of Object.entries(SHAPES)) {
     mkdirSync(join(folder, name), { recursive: true });
     for (let i = 0; i < count; i++) {
-      const [x, y, r] = [20 + rng.int(24), 20 + rng.int(24), 8 + rng.int(10)];
-      const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="64" height="64" fill="${colour()}"/><g fill="${colour()}">${shape(x, y, r)}</g></svg>`;
+      const [x, y, r] = [28 + rng.int(8), 28 + rng.int(8), 16 + rng.int(10)];
+      const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="64" height="64" fill="${colour(85)}"/><g fill="${colour(35)}">${shape(x, y, r)}</g></svg>`;
       await sharp(Buffer.from(svg))
         .png()
         .toFile(join(folder, name, `${i}.png`));

@@ -383,7 +383,7 @@ describe("what cannot work is said before anything runs", () => {
     [
       "a warm-up longer than the training",
       tinyData(),
-      { recipe: "paper", train: { epochs: 5 } },
+      { recipe: "paper", train: { epochs: 5, warmupEpochs: 10 } },
       "a warm-up of 10 epochs is longer than the training of 5 epochs.",
     ],
     [

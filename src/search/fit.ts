@@ -107,7 +107,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const only = onlyGenome(space);
   const budget = budgetOf(space, o.budget);
   const classes = data.labels.length;
-  checkTrainOptions({ ...trainingOf(recipe, seed), ...o.train }, classes);
+  checkTrainOptions(trainingOf(recipe, seed, o.train), classes);
   checkTrainOptions(o.further || {}, classes);
   if (classes < 2)
     throw new GloraError(
@@ -137,7 +137,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
       `${data.name} has no validation examples, by which a search could choose: split some off.`,
     );
 
-  const settings = known?.train ?? { ...trainingOf(recipe, seed), ...o.train, seed };
+  const settings = known?.train ?? trainingOf(recipe, seed, o.train);
   // A head on a frozen trunk that gives the same features every time: the trunk runs once.
   const headOnly = !earlier && space.layers.length === 0 && !settings.augment && !settings.dropPath;
   const { model, splits } = headOnly
@@ -269,6 +269,7 @@ async function storedScores(store: RunStore): Promise<Scores | undefined> {
   const file = fileOf(store, RESULT);
   const json = parseJson(text, file);
   const result = new Fields(json);
+  if (!result.has("layers")) result.refuse("layers", "is missing; delete this file to score the run anew");
   result.object("layers");
   for (const split of ["validation", "test"]) {
     if (!result.has(split)) continue;

@@ -132,3 +132,9 @@ test("a plan for another search of the same supernet", () => {
   expect(withSearch(more, {}).further).toEqual(more.further);
   expect(withSearch(more, { further: false }).further).toBeUndefined();
 });
+
+test("a recipe's own warm-up is never longer than the epochs that are given; a given one is taken as it is", () => {
+  expect(trainingOf("paper", 0, { epochs: 4 })).toMatchObject({ warmupEpochs: 4, learningRate: 1e-4 });
+  expect(trainingOf("paper", 0)).toMatchObject({ warmupEpochs: 10 });
+  expect(trainingOf("default", 0, { epochs: 4, warmupEpochs: 2 })).toMatchObject({ warmupEpochs: 2 });
+});

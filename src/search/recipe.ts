@@ -3,12 +3,20 @@ import type { TrainOptions } from "../training/options.js";
 
 export type Recipe = "default" | "paper";
 
-export const trainingOf = (recipe: Recipe, seed: number): Omit<TrainOptions, "epochs"> => ({
-  ...RECIPES[recipe],
-  seed,
-});
+/** A recipe's settings with what is given in their place; its own warm-up is never longer than the given epochs. */
+export function trainingOf(
+  recipe: Recipe,
+  seed: number,
+  given: Partial<TrainOptions> = {},
+): Omit<TrainOptions, "epochs"> {
+  const { warmupEpochs, ...others } = RECIPES[recipe];
+  const warmup = Math.min(warmupEpochs, given.epochs ?? warmupEpochs);
+  return { ...others, warmupEpochs: warmup, ...given, seed };
+}
 
-const RECIPES: Readonly<Record<Recipe, Omit<TrainOptions, "epochs" | "seed">>> = {
+type RecipeSettings = Omit<TrainOptions, "epochs" | "seed"> & { readonly warmupEpochs: number };
+
+const RECIPES: Readonly<Record<Recipe, RecipeSettings>> = {
   default: {
     batchSize: 32,
     learningRate: 3e-3,

@@ -1,4 +1,6 @@
 /** What a run was begun with, as its folder remembers it: a run goes on only with the same. */
+
+import { PRESETS } from "../adapters/presets.js";
 import { GloraError } from "../base/errors.js";
 import type { Dataset } from "../data/dataset.js";
 import { Fields, throwProblems } from "../formats/fields.js";
@@ -116,9 +118,22 @@ export async function readConfig(store: RunStore): Promise<RunConfig | undefined
     if (!fields.has(key)) fields.refuse(key, "is missing; an object is expected");
   for (const key of ["path", "device"]) fields.object("model").text(key);
   fields.object("data").text("name");
-  for (const key of ["options", "origin"]) fields.object(key);
+  fields.object("origin");
+  checkOptions(fields.object("options"));
   throwProblems("CONFIG", file, fields.problems);
   return config as RunConfig;
+}
+
+/** The options that decide what is built before anything else looks at them. */
+function checkOptions(options: Fields): void {
+  options.choice("preset", "glora", Object.fromEntries(PRESETS.map((preset) => [preset, preset])));
+  options.choice("recipe", "default", { default: "default", paper: "paper" });
+  options.natural("seed", 0, 0);
+  for (const key of ["train", "search"]) options.object(key);
+  const budget = options.raw("budget");
+  if (budget === undefined) return;
+  if (typeof budget === "number") options.natural("budget", undefined, 0);
+  else for (const end of ["min", "max"]) options.object("budget").natural(end, undefined, 0);
 }
 
 export const writeConfig = (store: RunStore, config: RunConfig): Promise<void> =>

@@ -10,7 +10,8 @@ test.each<[Partial<TrainOptions>, string]>([
   [{ labelSmoothing: 1 }, "labelSmoothing: expected a number from 0 up to, but not, 1, got 1."],
   [{ epochs: 5, warmupEpochs: 10 }, "warmupEpochs: a warm-up of 10 epochs is longer than the training of 5 epochs."],
   [{ warmupEpochs: 0.5, schedule: "paper" }, "changes the rate between epochs only: expected a whole number, got 0.5."],
-  [{ classWeights: [1, 2] }, "classWeights: expected 3 finite numbers ≥ 0, one a class, got [1, 2]."],
+  [{ classWeights: [0, 0, 0] }, "one a class and not all 0, got [0, 0, 0]."],
+  [{ classWeights: [1, 2] }, "classWeights: expected 3 finite numbers ≥ 0, one a class and not all 0, got [1, 2]."],
 ])("%o is refused", (options, message) => {
   expect(() => checkTrainOptions(options, 3)).toThrow(message);
 });

@@ -95,10 +95,11 @@ function checkWarmup({ epochs, warmupEpochs = 0, schedule }: Partial<TrainOption
 
 function checkClassWeights({ classWeights }: Partial<TrainOptions>, classes: number): void {
   if (classWeights === undefined || classWeights === "balanced") return;
-  if (classWeights.length === classes && classWeights.every((w) => w >= 0 && Number.isFinite(w))) return;
+  const valid = classWeights.every((w) => w >= 0 && Number.isFinite(w)) && classWeights.some((w) => w > 0);
+  if (classWeights.length === classes && valid) return;
   throw new GloraError(
     "USAGE",
-    `classWeights: expected ${classes} finite numbers ≥ 0, one a class, got [${classWeights.join(", ")}].`,
+    `classWeights: expected ${classes} finite numbers ≥ 0, one a class and not all 0, got [${classWeights.join(", ")}].`,
     { option: "classWeights", actual: classWeights, classes },
   );
 }

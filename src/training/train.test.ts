@@ -358,11 +358,17 @@ describe("odd data", () => {
 
   test("class weights that do not fit are refused; a step of weight zero moves nothing but by decay", async () => {
     await expect(train(newFixed(), splits, { ...options, classWeights: [1, 2] })).rejects.toThrow(
-      "classWeights: expected 3 finite numbers ≥ 0, one a class, got [1, 2].",
+      "classWeights: expected 3 finite numbers ≥ 0, one a class and not all 0, got [1, 2].",
     );
     const adapted = newFixed();
     const before = adapted.parameters.slice();
-    const { losses } = await trained(adapted, { ...options, classWeights: [0, 0, 0], weightDecay: 0 });
+    const weightless = [...splits.train.labels.keys()].filter((i) => splits.train.labels[i] !== 2);
+    const { losses } = await trained(
+      adapted,
+      { ...options, classWeights: [0, 0, 1], weightDecay: 0 },
+      {},
+      { ...splits, train: only(splits.train, weightless) },
+    );
     expect(new Set(losses)).toEqual(new Set([0]));
     expect(adapted.parameters).toEqual(before);
   });

@@ -1,12 +1,12 @@
 /** Writes a merged model as a folder that timm or transformers opens, with an ONNX file that transformers.js opens. */
-import { mkdir, realpath, rm } from "node:fs/promises";
-import { basename, dirname, join, resolve, sep } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { basename, join, sep } from "node:path";
 import { GloraError } from "../base/errors.js";
 import type { Tensor } from "../base/tensor.js";
 import { byteLength, type Dtype } from "../formats/dtype.js";
 import { openFile } from "../formats/file.node.js";
 import { fromFloat32 } from "../formats/float.js";
-import { openFolder, writeFileAtomic, writeFolderAtomic } from "../formats/folder.node.js";
+import { openFolder, realTarget, writeFileAtomic, writeFolderAtomic } from "../formats/folder.node.js";
 import { readFloat32, readSafetensors, type TensorEntry } from "../formats/safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "../formats/safetensors-file.node.js";
 import type { ExportSpec, Model } from "../models/model.js";
@@ -113,15 +113,6 @@ export async function mergeModel(adapted: AdaptedModel, out: string, o: MergeOpt
     await copyLegal(model, folder);
   });
   return { ...checked!, onnxFolder: join(out, onnxFolder), notes: departure === undefined ? [] : [departure] };
-}
-
-/** The path without symbolic links, also of a folder that is not there yet. */
-async function realTarget(path: string): Promise<string> {
-  const whole = resolve(path);
-  return realpath(whole).catch(async () => {
-    const parent = dirname(whole);
-    return parent === whole ? whole : join(await realTarget(parent), basename(whole));
-  });
 }
 
 /** A file that is mapped must not change: a shortened one kills the process. */

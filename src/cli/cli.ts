@@ -1,7 +1,7 @@
 /** The command line: from what was typed to a command, its output and an exit code. */
-import { readFileSync } from "node:fs";
 import { CommanderError, Command as Parser, Option as ParserOption } from "commander";
 import { GloraError } from "../base/errors.js";
+import { packageVersion } from "../base/version.node.js";
 import { interruptible } from "../runtime/node/interruptible.node.js";
 import type { Command, Context } from "./command.js";
 import { commands } from "./commands/index.js";
@@ -29,7 +29,7 @@ export const EXIT = { done: 0, failed: 1, wrongUse: 2, SIGINT: 130, SIGTERM: 143
 export async function runCli(argv: readonly string[], io: Io, known: readonly Command[] = commands): Promise<number> {
   const program = new Parser("glora")
     .description("Fine-tunes pretrained models with Generalized LoRA: supernet, search, merge.")
-    .version(version(), "-v, --version", "print the version")
+    .version(packageVersion(), "-v, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .exitOverride()
     .configureOutput({
@@ -167,10 +167,4 @@ function failureOf(thrown: unknown): Failure {
   }
   const { message, stack } = thrown instanceof Error ? thrown : new Error(String(thrown));
   return { exit: EXIT.failed, text: `Unexpected: ${stack ?? message}`, error: { code: "INTERNAL", message } };
-}
-
-/** The package's own version: package.json lies two folders up in src/ and in dist/. */
-function version(): string {
-  const file = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(file) as { version: string }).version;
 }

@@ -61,7 +61,7 @@ export async function liesIn(path: string, folder: string): Promise<boolean> {
 }
 
 /** The path without symbolic links, also of a folder that is not there yet. */
-async function realTarget(path: string): Promise<string> {
+export async function realTarget(path: string): Promise<string> {
   const whole = resolve(path);
   return realpath(whole).catch(async () => {
     const parent = dirname(whole);

@@ -1,11 +1,11 @@
 /** Fits that live in a folder: config, plan, log, checkpoints, adapter and results; begun, interrupted, resumed. */
-import { readFileSync } from "node:fs";
 import { basename, join, resolve as resolvePath } from "node:path";
 import { openAdapter } from "../adapters/adapter-file.js";
 import { describeBase, saveAdapter } from "../adapters/adapter-file.node.js";
 import { toAdapter } from "../adapters/attach.js";
 import { type MergeOptions, type MergeResult, mergeModel } from "../adapters/export.node.js";
 import { GloraError } from "../base/errors.js";
+import { packageVersion } from "../base/version.node.js";
 import type { Dataset } from "../data/dataset.js";
 import { type DataSource, openData } from "../data/open.node.js";
 import { Fields, throwProblems } from "../formats/fields.js";
@@ -59,7 +59,7 @@ export async function fit(model: Model, data: Dataset, o: FitToFolderOptions = {
   await refuseInside(out, model.folder.path, typeof folder === "string" ? folder : undefined);
   await refuseOtherContent(out);
   const store = folderStore(out);
-  const origin = { glora: version(), node: process.version, cwd: process.cwd() };
+  const origin = { glora: packageVersion(), node: process.version, cwd: process.cwd() };
   const run = asRun(await fitInStore(model, data, { ...options, origin, store }), data, out);
   const adapter = join(out, "adapter");
   const finished = (await store.read("result.json")) !== undefined;
@@ -220,10 +220,6 @@ async function refuseInside(out: string, model: string | undefined, data: string
         { out, [what]: folder },
       );
 }
-
-/** The package's own version: package.json lies two folders up in src/ and in dist/. */
-const version = (): string =>
-  (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;
 
 /** How many examples base, adapted and merged model are compared on. */
 const COMPARED = 16;

@@ -65,9 +65,7 @@ export const fit = defineCommand({
       values,
       context,
       {
-        recipe: values.recipe,
-        maxSeconds: values.maxTime,
-        ...(!values.further && { further: false }),
+        ...planningOf(values),
         ...searchOf(values),
       },
       values.merge,
@@ -79,7 +77,7 @@ export const train = defineCommand({
   name: "train",
   summary: "Train a supernet, or the one structure of a preset, without searching.",
   details:
-    "The run goes on with glora search RUN; a preset that leaves no choice is finished, and glora merge RUN merges it.",
+    "The run goes on with glora search RUN; a preset that leaves no choice is finished: glora merge --adapter RUN/adapter merges it.",
   arguments: {},
   options: { ...runOptions, ...planOptions, ...trainOptions, ...augmentOptions, ...modelOptions },
   examples: [
@@ -95,9 +93,7 @@ export const train = defineCommand({
       values,
       context,
       {
-        recipe: values.recipe,
-        maxSeconds: values.maxTime,
-        ...(!values.further && { further: false }),
+        ...planningOf(values),
         stopAfter: "train",
       },
       false,
@@ -148,6 +144,12 @@ export async function finishRun(run: Run, context: Context, merge: boolean): Pro
   reportRun(run, context, { merged, merge: { ...result.report, storage: result.storage } });
   context.print(`\n${mergeLines(result, "every layer")}\n\nMerged: ${merged}. ${use}`);
 }
+
+const planningOf = ({ recipe, maxTime, further }: ValuesOf<typeof planOptions>): FitOptions => ({
+  recipe,
+  maxSeconds: maxTime,
+  ...(!further && { further: false }),
+});
 
 function trainingOf(values: ValuesOf<typeof trainOptions & typeof augmentOptions>): NonNullable<FitOptions["train"]> {
   const settings = Object.keys(trainOptions).map((key) => [key, values[key as keyof typeof trainOptions]]);

@@ -82,6 +82,6 @@ function examples(batch, size, classes, rng) {
   return {
     pixel_values: { dtype: "float32", shape: [batch, 3, size, size], data: pixels },
     [INPUTS.labels]: { dtype: "int32", shape: [batch], data: labels },
-    [INPUTS.exampleWeights]: { dtype: "float32", shape: [batch], data: weights },
+    [INPUTS.rowWeights]: { dtype: "float32", shape: [batch], data: weights },
   };
 }

@@ -153,7 +153,7 @@ function shareIn(events) {
 /** Candidates a second in the search of the embedded default. @param {{ candidates: number, seed: number }} o */
 async function measureSearch({ candidates, seed }) {
   const data = digits();
-  const model = (await openModel(embeddedModel)).withHead(data.labels);
+  const model = (await openModel(embeddedModel)).withTask(data.task);
   const { validation } = await data.prepare(model.input);
   const space = createSpace(model.layers, { ranks: [1, 2, 4] });
   const rng = rngStream(seed, "candidates");
@@ -165,7 +165,7 @@ async function measureSearch({ candidates, seed }) {
   /** @type {number[]} */ const times = [];
   for (let i = 0; i < WARM_UP + candidates; i++) {
     const start = performance.now();
-    await evaluate(session, validation, data.labels.length, { feeds: trainableFeeds(net, drawGenome(space, rng)) });
+    await evaluate(session, validation, model, { feeds: trainableFeeds(net, drawGenome(space, rng)) });
     if (i >= WARM_UP) times.push(performance.now() - start);
   }
   await model.runtime.dispose();

@@ -20,7 +20,7 @@ const STEPS = 60;
 const BATCH = 32;
 const base = await openModel(embeddedModel);
 const data = digits();
-const model = base.withHead(data.labels);
+const model = base.withTask(data.task);
 const { train, test } = await data.prepare(model.input);
 
 const space = presetSpace("lora", model.layers, { rank: 2 });
@@ -40,7 +40,7 @@ for (let step = 0; step < STEPS; step++) {
   const outputs = await session.run({
     ...(await train.inputs(indices)),
     labels: { dtype: "int32", shape: [BATCH], data: Int32Array.from(indices, (i) => train.labels[i]) },
-    example_weights: { dtype: "float32", shape: [BATCH], data: new Float32Array(BATCH).fill(1 / BATCH) },
+    row_weights: { dtype: "float32", shape: [BATCH], data: new Float32Array(BATCH).fill(1 / BATCH) },
     ...trainableFeeds(lora),
   });
   pullBack(lora, outputs.gradients.data, gradients);

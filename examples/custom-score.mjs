@@ -16,7 +16,7 @@ import {
 
 const base = await openModel(embeddedModel);
 const data = digits();
-const model = base.withHead(data.labels);
+const model = base.withTask(data.task);
 const splits = await data.prepare(model.input);
 
 const space = presetSpace("glora", model.layers, { rank: 2 });
@@ -35,7 +35,7 @@ const { best, history } = await evolve({
   crossovers: 3,
   seed: 0,
   score: async (genome) => {
-    const { accuracy, loss } = await evaluate(session, splits.validation, data.labels.length, {
+    const { accuracy, loss } = await evaluate(session, splits.validation, model, {
       feeds: trainableFeeds(net, genome),
     });
     return { accuracy: accuracy - 0.002 * adaptedLayers(genome), loss };

@@ -22,7 +22,7 @@ console.log(`merged into ${merged}; logits differ by ${report.logits.toExponenti
 const plain = await openModel(merged, { runtime: model.runtime });
 for await (const { file, label } of predict(
   plain,
-  (await imageFiles(join(images, data.labels[0]))).prepare(plain.input),
+  (await imageFiles(join(images, data.task.labels[0]))).prepare(plain.input),
 )) {
   console.log(file, label);
   break;

@@ -5,7 +5,7 @@ import { type Rng, rngStream } from "../base/rng.js";
 import type { Tensor } from "../base/tensor.js";
 import { openFolder } from "../formats/folder.node.js";
 import { inlineFloat32 } from "../ir/builder.js";
-import { AttributeReader, type Graph, type Node, subgraphsOf, type Value } from "../ir/graph.js";
+import { AttributeReader, dependenciesOf, type Graph, type Node, subgraphsOf, type Value } from "../ir/graph.js";
 import type { Model } from "../models/model.js";
 import { openModelFolder } from "../models/open.js";
 import { readWeight } from "../models/weights.js";
@@ -38,7 +38,7 @@ function examples(count: number, rng: Rng): Record<string, Tensor> {
   return {
     pixel_values: float32(normal(count * 3 * 16 * 16, rng), count, 3, 16, 16),
     [INPUTS.labels]: { dtype: "int32", shape: [count], data: Int32Array.from({ length: count }, () => rng.int(3)) },
-    [INPUTS.exampleWeights]: float32(new Float32Array(count).fill(1 / count), count),
+    [INPUTS.rowWeights]: float32(new Float32Array(count).fill(1 / count), count),
   };
 }
 
@@ -204,6 +204,37 @@ test("layers are replaced by their names, the others stay", () => {
   );
 });
 
+describe("activations that are computed again", () => {
+  const rng = rngStream(3, "recomputation");
+  const net = trained(supernet(model, createSpace(model.layers, { ranks: [2] }), rng), rng);
+  const options = { layout: net.layout, head: "trainable", loss, gradients: true, dropPath: true } as const;
+  const [kept, again] = [adaptedGraph(model, options), adaptedGraph(model, { ...options, recompute: true })];
+
+  test("are the same numbers: loss and gradients are equal to the bit", async () => {
+    const masks = float32(normal(4 * 4, rng), 4, 4);
+    const feeds = {
+      ...examples(4, rng),
+      ...trainableFeeds(net, largestGenome(net.space)),
+      [INPUTS.dropPath]: masks,
+    };
+    const found = await run(again, feeds);
+    expect(found).toEqual(await run(kept, feeds));
+    expect(largest(found["gradients"]!)).toBeGreaterThan(0);
+  });
+
+  test("leave to the backward pass only what joins two blocks", () => {
+    const heldIn = (graph: Graph, forward: number): number => {
+      const owner = new Map(graph.nodes.slice(0, forward).flatMap((n) => n.outputs.map((y) => [y, n.block])));
+      const read = new Set(graph.nodes.slice(forward).flatMap(dependenciesOf));
+      return [...read].filter((v) => v && owner.get(v) !== undefined).length;
+    };
+    const forward = adaptedGraph(model, { ...options, gradients: false }).nodes.length;
+    // Each of the two blocks gives one value on.
+    expect(heldIn(again, forward)).toBeLessThanOrEqual(2);
+    expect(heldIn(kept, forward)).toBeGreaterThan(20);
+  });
+});
+
 test("outputs and inputs are those that are asked for", () => {
   const namesOf = (o: AdaptedGraphOptions): [string[], string[]] => {
     const { inputs, outputs } = adaptedGraph(model, o);
@@ -212,11 +243,11 @@ test("outputs and inputs are those that are asked for", () => {
   expect(namesOf({ head: "none" })).toEqual([["pixel_values"], ["features"]]);
   expect(namesOf({ head: "frozen" })).toEqual([["pixel_values"], ["logits"]]);
   expect(namesOf({ head: "trainable", loss, gradients: true, dropPath: true })).toEqual([
-    ["pixel_values", "trainable", "drop_path", "example_weights", "labels"],
+    ["pixel_values", "trainable", "drop_path", "labels", "row_weights"],
     ["logits", "loss", "gradients"],
   ]);
   expect(namesOf({ head: "frozen", loss: { kind: "mse" }, weightGradients: (name) => name === "norm.bias" })).toEqual([
-    ["pixel_values", "example_weights", "targets"],
+    ["pixel_values", "targets", "row_weights"],
     ["logits", "loss", "grad.norm.bias"],
   ]);
 });

@@ -4,12 +4,14 @@
  */
 import { gradientsOf } from "../autodiff/backward.js";
 import type { Builder } from "../ir/builder.js";
-import { size } from "../ir/dim.js";
+import { type Dim, size } from "../ir/dim.js";
 import type { Graph, Value } from "../ir/graph.js";
-import { crossEntropy, type Loss, meanSquaredError } from "../models/loss.js";
-import { applyHead, type Model } from "../models/model.js";
+import { binaryCrossEntropy, cosineLoss, crossEntropy, type Loss, meanSquaredError } from "../models/loss.js";
+import { headTensors, type Model } from "../models/model.js";
+import { isSliced, vocabularyCrossEntropy } from "../models/vocabulary-loss.js";
 import { Weights } from "../models/weights.js";
 import { createBuilder } from "../ops/index.js";
+import { recomputeBlocks } from "../passes/recompute.js";
 import type { EffectiveLayout, SegmentName } from "./effective.js";
 import { type AdaptedLayer, adaptLinears, type Observe } from "./emit.js";
 
@@ -19,12 +21,12 @@ export const INPUTS = {
   trainable: "trainable",
   /** bool [2·layers that choose]: A is low-rank, C is drawn. */
   choices: "choices",
-  /** int32 [batch] */
+  /** int32 [rows] */
   labels: "labels",
-  /** float32 [batch, outputs], for the mean squared error. */
+  /** float32 [rows, outputs], for losses that compare with numbers. */
   targets: "targets",
-  /** float32 [batch]: weight of each example in the loss. */
-  exampleWeights: "example_weights",
+  /** float32 [rows]: weight of each row in the loss. */
+  rowWeights: "row_weights",
   /** float32 [residual branches, batch] */
   dropPath: "drop_path",
 } as const;
@@ -35,9 +37,15 @@ export interface AdaptedGraphOptions {
   /** Head: its weights in the packed input, those of the checkpoint, or no head (features are the output). */
   readonly head: "trainable" | "frozen" | "none";
   readonly loss?: { readonly kind: Loss; readonly smoothing?: number };
+  /** The logits, or features, as an output. Default: true. */
+  readonly logits?: boolean;
+  /** How many rows have their label as the largest logit, as an output `correct`. */
+  readonly correct?: boolean;
   /** The packed gradient of the loss as an output. */
   readonly gradients?: boolean;
   readonly dropPath?: boolean;
+  /** Compute the activations of each block again in the backward pass, instead of keeping them. */
+  readonly recompute?: boolean;
   /** Weights of the checkpoint whose gradients are outputs too, `grad.<name>`. */
   readonly weightGradients?: (name: string) => boolean;
   readonly observe?: Observe;
@@ -53,13 +61,16 @@ export function adaptedGraph(model: Model, o: AdaptedGraphOptions): Graph {
   const weights = new Weights(g, model.weights, packed.head);
   const dropPath = o.dropPath ? g.input(INPUTS.dropPath, "float32", [model.residualBranches, "batch"]) : undefined;
   const features = model.trunk(g, weights, inputs, dropPath ? { dropPath } : {});
-  const result = o.head === "none" || !model.head ? features : applyHead(weights, model.head, features);
-  g.output(result === features ? "features" : "logits", result);
-  const loss = o.loss && lossOf(g, result, o.loss);
-  if (loss) g.output("loss", loss);
+  if (isSlicedLoss(model, o)) slicedLoss(g, model.vocabulary!, weights, features, o);
+  else {
+    const result = o.head === "none" || !model.head ? features : model.logits(g, weights, features);
+    if (o.logits ?? true) g.output(result === features ? "features" : "logits", result);
+    if (o.loss) g.output("loss", lossOf(g, result, o));
+  }
 
   const adapted = adaptLinears(g.graph, packed.layers, o.observe);
-  if (!loss) return adapted;
+  if (!o.loss) return adapted;
+  const forward = adapted.nodes.length;
   const back = createBuilder(adapted);
   const asked = [...weights.entries()].filter(([name]) => o.weightGradients?.(name));
   const wrt = [...(o.gradients && packed.input ? [packed.input] : []), ...asked.map(([, value]) => value)];
@@ -70,7 +81,7 @@ export function adaptedGraph(model: Model, o: AdaptedGraphOptions): Graph {
   asked.forEach(([name], i) => {
     back.output(`grad.${name}`, gradients[i]!);
   });
-  return adapted;
+  return o.recompute ? recomputeBlocks(adapted, forward) : adapted;
 }
 
 /** Pieces of the packed input: the effective tensors of each layer, and the head's weights by name. */
@@ -91,11 +102,9 @@ function unpack(g: Builder, model: Model, o: AdaptedGraphOptions) {
     layers.set(name, { effective });
     if (placed.plan.choose) chooses.push(name);
   }
-  if (o.head === "trainable" && model.head) {
-    const { name, in: width, out } = model.head;
-    segments.push({ shape: [out, width], take: (value) => head.set(`${name}.weight`, value) });
-    segments.push({ shape: [out], take: (value) => head.set(`${name}.bias`, value) });
-  }
+  if (o.head === "trainable")
+    for (const { name, shape } of headTensors(model.head))
+      segments.push({ shape, take: (value) => head.set(name, value) });
   if (segments.length === 0) return { input: undefined, layers, head };
 
   const lengths = segments.map((segment) => size(segment.shape));
@@ -114,9 +123,47 @@ function unpack(g: Builder, model: Model, o: AdaptedGraphOptions) {
   return { input, layers, head };
 }
 
-function lossOf(g: Builder, result: Value, loss: NonNullable<AdaptedGraphOptions["loss"]>): Value {
-  const weights = g.input(INPUTS.exampleWeights, "float32", ["batch"]);
-  if (loss.kind === "mse")
-    return meanSquaredError(g, result, g.input(INPUTS.targets, "float32", result.type.shape), weights);
-  return crossEntropy(g, result, g.input(INPUTS.labels, "int32", ["batch"]), weights, loss.smoothing);
+/** Whether the loss is all that is asked of a vocabulary too large for its logits to be held at once. */
+const isSlicedLoss = (
+  { vocabulary, head }: Model,
+  { loss, logits = true, weightGradients }: AdaptedGraphOptions,
+): boolean =>
+  loss?.kind === "cross-entropy" &&
+  !loss.smoothing &&
+  !logits &&
+  !weightGradients &&
+  vocabulary !== undefined &&
+  isSliced(head!.out);
+
+function slicedLoss(g: Builder, table: string, w: Weights, features: Value, o: AdaptedGraphOptions): void {
+  const [rows] = features.type.shape as [Dim];
+  const labels = g.input(INPUTS.labels, "int32", [rows]);
+  const weights = g.input(INPUTS.rowWeights, "float32", [rows]);
+  const { loss, correct } = vocabularyCrossEntropy(g, w, table, features, labels, weights);
+  g.output("loss", loss);
+  if (o.correct) g.output("correct", correct);
+}
+
+function lossOf(g: Builder, result: Value, { loss, correct }: AdaptedGraphOptions): Value {
+  const { kind, smoothing } = loss!;
+  const [rows, outputs] = result.type.shape as [Dim, Dim];
+  if (kind === "cross-entropy") {
+    const labels = g.input(INPUTS.labels, "int32", [rows]);
+    if (correct) g.output("correct", countCorrect(g, result, labels));
+    return crossEntropy(g, result, labels, g.input(INPUTS.rowWeights, "float32", [rows]), smoothing);
+  }
+  // Of two texts that are compared, each is a row.
+  const compared = kind === "cosine" ? "pairs" : rows;
+  const targets = g.input(INPUTS.targets, "float32", [compared, kind === "cosine" ? 1 : outputs]);
+  const weights = g.input(INPUTS.rowWeights, "float32", [compared]);
+  const losses = { mse: meanSquaredError, "binary-cross-entropy": binaryCrossEntropy, cosine: cosineLoss };
+  return losses[kind](g, result, targets, weights);
+}
+
+/** Rows whose label has the largest logit, as a float32 scalar; of equal logits all count as the largest. */
+function countCorrect(g: Builder, logits: Value, labels: Value): Value {
+  const [rows] = logits.type.shape as [Dim];
+  const own = g.reshape(g.gatherElements(logits, g.reshape(labels, [rows, 1]), 1), [rows]);
+  const largest = g.reduceMax(logits, [1]);
+  return g.reduceSum(g.cast(g.equal(own, largest), "float32"), [0]);
 }

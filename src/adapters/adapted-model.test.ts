@@ -60,7 +60,7 @@ const openTraining = (adapted: AdaptedModel): Promise<Session> =>
 
 const step = (rng: Rng): Record<string, Tensor> => ({
   [INPUTS.labels]: { dtype: "int32", shape: [4], data: Int32Array.from({ length: 4 }, () => rng.int(2)) },
-  [INPUTS.exampleWeights]: float32(new Float32Array(4).fill(0.25), 4),
+  [INPUTS.rowWeights]: float32(new Float32Array(4).fill(0.25), 4),
 });
 
 // ---- what is trained
@@ -85,7 +85,7 @@ describe("what is trained", () => {
   });
 
   test("a new head is normal of deviation 0.02, its bias zero; supports start at zero but for Xu", () => {
-    const wide = model.withHead(Array.from({ length: 200 }, (_, i) => `${i}`));
+    const wide = model.withTask({ kind: "classes", labels: Array.from({ length: 200 }, (_, i) => `${i}`) });
     const net = supernet(wide, createSpace(wide.layers), rngStream(1, "start"));
     for (const { name, offset, length } of net.tensors) {
       const values = net.parameters.subarray(offset, offset + length);
@@ -119,7 +119,7 @@ describe("what is trained", () => {
   test("a model without a head, and a supernet without a genome, are refused", async () => {
     const bare = await openFixture("transformers-bare");
     expect(() => supernet(bare, createSpace(bare.layers), rngStream(0, "bare"))).toThrow(
-      "has no head to train: give it labels first.",
+      "has no head to train: give it a task first.",
     );
     const net = supernet(model, createSpace(model.layers), rngStream(0, "net"));
     expect(() => trainableFeeds(net)).toThrow("A supernet runs one genome at a time: none was given.");

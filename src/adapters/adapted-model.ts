@@ -5,7 +5,8 @@
 import { GloraError } from "../base/errors.js";
 import type { Rng } from "../base/rng.js";
 import type { Tensor } from "../base/tensor.js";
-import type { Model } from "../models/model.js";
+import { headTensors, type Model } from "../models/model.js";
+import type { Weight } from "../models/weights.js";
 import { INPUTS } from "./adapted-graph.js";
 import {
   buildEffective,
@@ -17,6 +18,7 @@ import {
   pullBackAll,
   supernetPlan,
 } from "./effective.js";
+import { sizeOf } from "./forms/index.js";
 import { fixedTable, inherit, initialise, type ParameterTable, supernetTable, usedTensors } from "./parameters.js";
 import type { Space } from "./space.js";
 import { type FormKind, type Genome, kindOf } from "./structure.js";
@@ -40,8 +42,10 @@ export interface AdaptedModel {
   readonly tensors: readonly TrainedTensor[];
   /** The head's tensors are the last: this is where they begin. */
   readonly headOffset: number;
-  /** Stored supports in the layout of `table`, then the head's weight [out, in] and bias [out]. */
+  /** Stored supports in the layout of `table`, then the tensors of a trained head: weights [out, in] and biases [out]. */
   readonly parameters: Float32Array;
+  /** Weights of the base that an adapter of another library brings whole: `model` has them already. */
+  readonly replaced?: ReadonlyMap<string, Weight>;
 }
 
 /** Every form of the space in one model: entangled supports, one graph for all genomes. */
@@ -68,29 +72,26 @@ function assemble(
   plans: Plans,
   rng: Rng,
 ): AdaptedModel {
-  if (!model.head) throw new GloraError("MODEL", `${model.name} has no head to train: give it labels first.`);
-  const { name, in: width, out } = model.head;
+  if (!model.head && model.loss !== "cosine")
+    throw new GloraError("MODEL", `${model.name} has no head to train: give it a task first.`);
   const supports = initialise(table, rng);
-  const headShapes = [
-    [`${name}.weight`, [out, width]],
-    [`${name}.bias`, [out]],
-  ] as const;
+  const head = headTensors(model.head);
   const tensors: TrainedTensor[] = table.tensors.map(({ name, shape, offset }) => ({
     name,
     shape,
     offset,
-    length: shape.reduce((a, b) => a * b, 1),
+    length: sizeOf(shape),
   }));
   let offset = table.size;
-  for (const [tensor, shape] of headShapes) {
-    const length = shape.reduce((a, b) => a * b, 1);
-    tensors.push({ name: tensor, shape, offset, length });
-    offset += length;
+  for (const { name, shape } of head) {
+    tensors.push({ name, shape, offset, length: sizeOf(shape) });
+    offset += sizeOf(shape);
   }
   const parameters = new Float32Array(offset);
   parameters.set(supports);
-  // A new head as timm initialises it: weight normal of deviation 0.02, bias zero.
-  for (let i = table.size; i < table.size + out * width; i++) parameters[i] = 0.02 * rng.normal();
+  // A new head as timm and transformers initialise it: weights normal of deviation 0.02, biases zero.
+  for (const { shape, offset, length } of tensors.slice(table.tensors.length))
+    if (shape.length === 2) for (let i = offset; i < offset + length; i++) parameters[i] = 0.02 * rng.normal();
   const layout = effectiveLayout(plans, space.layers);
   return { model, space, genome, table, plans, layout, tensors, headOffset: table.size, parameters };
 }

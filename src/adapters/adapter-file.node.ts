@@ -1,9 +1,10 @@
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { GloraError } from "../base/errors.js";
 import type { Folder } from "../formats/folder.js";
-import { writeFileAtomic, writeFolderAtomic } from "../formats/folder.node.js";
+import { openFolder, writeFileAtomic, writeFolderAtomic } from "../formats/folder.node.js";
 import { sha256Hex } from "../formats/sha256.node.js";
-import { type Adapter, type AdapterBase, encodeAdapter } from "./adapter-file.js";
+import { type Adapter, type AdapterBase, type AdapterFile, encodeAdapter, openAdapter } from "./adapter-file.js";
 
 /**
  * Saves an adapter as a folder, whole or not at all.
@@ -15,6 +16,23 @@ export const saveAdapter = (path: string, adapter: Adapter): Promise<void> =>
   writeFolderAtomic(path, async (temporary) => {
     for (const [file, bytes] of encodeAdapter(adapter)) await writeFileAtomic(join(temporary, file), bytes);
   });
+
+/**
+ * Opens an adapter by its path: a folder, or the .safetensors file of an adapter that is one file.
+ *
+ * @throws {GloraError} as {@link openAdapter}
+ */
+export async function openAdapterPath(path: string): Promise<AdapterFile> {
+  const single = path.endsWith(".safetensors") && (await stat(path).catch(() => undefined))?.isFile();
+  if (!single) return openAdapter(await openFolder(path));
+  const folder = await openFolder(dirname(path));
+  const name = basename(path);
+  return openAdapter({
+    name: path,
+    list: async () => [name],
+    open: async (file) => (file === name ? folder.open(file) : undefined),
+  });
+}
 
 /** What an adapter records of its base: the hashes of the model's weight files. */
 export async function describeBase(name: string, folder: Folder, files: readonly string[]): Promise<AdapterBase> {

@@ -9,7 +9,10 @@ import { type Folder, parseJson, readText } from "../formats/folder.js";
 import { readFloat32, readSafetensors, type TensorEntry } from "../formats/safetensors.js";
 import { encodeSafetensors } from "../formats/safetensors-writer.js";
 import { duplicateKey } from "../formats/unique-json.js";
+import type { Model } from "../models/model.js";
 import { sizeOf } from "./forms/index.js";
+import type { Translated } from "./interchange/foreign.js";
+import { openForeign } from "./interchange/open.js";
 import { fixedTable, type ParameterTable, type StoredParameter } from "./parameters.js";
 import {
   type AForm,
@@ -46,6 +49,8 @@ interface AdapterManifest {
   readonly base?: AdapterBase;
   /** Names of the head's classes, in order. */
   readonly labels?: readonly string[];
+  /** What its outputs are. Default: classes. */
+  readonly task?: "classes" | "multi-label" | "regression";
   /** How inputs were prepared, as the data's own options say it. */
   readonly preprocessing?: JsonObject;
   /** Facts about the training, for people. */
@@ -73,14 +78,21 @@ export interface AdapterFile {
   readonly name: string;
   readonly manifest: AdapterManifest;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** Present for an adapter of another library: puts it into our terms for a model. Its manifest then says nothing yet. */
+  readonly translate?: (model: Model) => Promise<Translated>;
 }
 
 /**
- * Opens an adapter, so that a caller can see its labels and shapes before the model is made ready for it.
+ * Opens an adapter, so that a caller can see its labels and shapes before the model is made ready for it. Adapters of other
+ * libraries are taken as well (docs/interchange.md): PEFT's LoRA and GLORA folders, and LyCORIS' glora files.
  *
  * @throws {GloraError} FILE if a file is missing or broken, CONFIG if `adapter.json` says what this version cannot read
  */
 export async function openAdapter(folder: Folder): Promise<AdapterFile> {
+  if (!(await folder.open(ADAPTER_MANIFEST))) {
+    const foreign = await openForeign(folder);
+    if (foreign) return foreign;
+  }
   const manifest = parseManifest(await readText(folder, ADAPTER_MANIFEST), `${folder.name}/${ADAPTER_MANIFEST}`);
   const source = await folder.open(ADAPTER_TENSORS);
   if (!source) {
@@ -114,6 +126,11 @@ function parseManifest(text: string, file: string): AdapterManifest {
   const labels = fields.raw("labels");
   if (labels !== undefined && !isTexts(labels)) fields.refuse("labels", "a list of texts is expected");
   else checkUnique(fields, labels);
+  const task = fields.choice("task", "classes", {
+    classes: "classes",
+    "multi-label": "multi-label",
+    regression: "regression",
+  } as const);
   const layers = fields.object("layers");
   const genome = new Map(layers.keys.map((name) => [name, parseStructure(layers.object(name), a)]));
   const preprocessing = fields.has("preprocessing") && fields.object("preprocessing");
@@ -125,6 +142,7 @@ function parseManifest(text: string, file: string): AdapterManifest {
     genome,
     ...(base && { base }),
     ...(labels !== undefined && { labels: labels as readonly string[] }),
+    ...(task !== "classes" && { task }),
     ...(preprocessing && { preprocessing: fields.raw("preprocessing") as JsonObject }),
     ...(training && { training: fields.raw("training") as JsonObject }),
   };
@@ -285,7 +303,7 @@ const show = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
 /** The two files of an adapter. */
 export function encodeAdapter(adapter: Adapter): ReadonlyMap<string, Uint8Array> {
-  const { a, genome, base, labels, preprocessing, training, table, values, head } = adapter;
+  const { a, genome, base, labels, task, preprocessing, training, table, values, head } = adapter;
   const supports = table.tensors.map(({ name, shape, offset }) => ({
     name,
     shape,
@@ -303,6 +321,7 @@ export function encodeAdapter(adapter: Adapter): ReadonlyMap<string, Uint8Array>
     base,
     a,
     labels,
+    ...(task !== undefined && task !== "classes" && { task }),
     layers: genomeToJson(genome),
     preprocessing,
     training,

@@ -41,7 +41,7 @@ test.each(["timm", "transformers"] as const)(
 test("what training leaves, saved and attached again, is the same to the bit", async () => {
   const rng = rngStream(8, "attach");
   const space = createSpace(timm.layers, { ranks: [1, 3], layers: ["blocks.0.*", "*.fc2"] });
-  const model = timm.withHead(["left", "right"]);
+  const model = timm.withTask({ kind: "classes", labels: ["left", "right"] });
   const trained = fixedModel(model, space, drawGenome(space, rng), rng);
   trained.parameters.forEach((_, i) => {
     trained.parameters[i] = Math.fround(0.1 * rng.normal());
@@ -98,7 +98,7 @@ describe("heads", async () => {
     await expect(other).rejects.toThrow(
       /is for the classes a, b, c, d, …, which are not those of .*timm, and brings no head for them: it has no tensor head\.weight\./,
     );
-    const untrained = attachAdapter(timm.withHead(["a", "b"]), await reopen(headless));
+    const untrained = attachAdapter(timm.withTask({ kind: "classes", labels: ["a", "b"] }), await reopen(headless));
     await expect(untrained).rejects.toThrow(/brings no head, and that of .*timm is new: nothing has trained it\./);
   });
 

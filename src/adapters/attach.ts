@@ -1,10 +1,13 @@
 /** Adapters between their files and the models that they adapt. */
 import { GloraError } from "../base/errors.js";
-import { headWeights, type Model } from "../models/model.js";
+import type { ImagePreprocessing } from "../data/image-spec.js";
+import type { Loss } from "../models/loss.js";
+import { headTensors, headWeights, type Model } from "../models/model.js";
 import type { AdaptedModel, TrainedTensor } from "./adapted-model.js";
 import { type Adapter, type AdapterFile, loadAdapter } from "./adapter-file.js";
 import { effectiveLayout, planOf } from "./effective.js";
 import { sizeOf } from "./forms/index.js";
+import { withReplaced } from "./interchange/foreign.js";
 import type { LayerForms, Space } from "./space.js";
 import type { Structure } from "./structure.js";
 
@@ -17,9 +20,10 @@ import type { Structure } from "./structure.js";
  * @throws {GloraError} ADAPTER with everything that does not fit: layer, support, expected and found shape; or if the
  *   adapter is for other classes than the model's and brings no head for them
  */
-export async function attachAdapter(base: Model, file: AdapterFile): Promise<AdaptedModel> {
-  const model = withHeadOf(base, file);
-  const shapes = headShapes(model);
+export async function attachAdapter(base: Model, opened: AdapterFile): Promise<AdaptedModel> {
+  const { file, replaced } = (await opened.translate?.(base)) ?? { file: opened, replaced: new Map() };
+  const model = withReplaced(withHeadOf(base, file), replaced);
+  const shapes = headTensors(model.head);
   const { a, genome, table, values, head } = await loadAdapter(file, model.layers, shapes);
 
   const layers = model.layers.filter(({ name }) => genome.has(name));
@@ -37,18 +41,20 @@ export async function attachAdapter(base: Model, file: AdapterFile): Promise<Ada
   if (head.length === 0) parameters.set(await ownHead(model, file), table.size);
   for (const { name, values } of head) parameters.set(values, tensors.find((tensor) => tensor.name === name)!.offset);
   const layout = effectiveLayout(plans, layers);
-  return { model, space, genome, table, plans, layout, tensors, headOffset: table.size, parameters };
+  return { model, space, genome, table, plans, layout, tensors, headOffset: table.size, parameters, replaced };
 }
 
 /** The model with a new head, where the adapter brings one of other labels or of another count. */
-function withHeadOf(model: Model, { name: adapter, manifest: { labels }, tensors }: AdapterFile): Model {
-  const { name } = model.head ?? model.withHead(["any"]).head!;
+function withHeadOf(model: Model, { name: adapter, manifest: { labels, task }, tensors }: AdapterFile): Model {
+  const head = model.head?.trained ? model.head : model.withTask({ kind: "classes", labels: ["any"] }).head!;
+  const { name } = head.layers.at(-1)!;
   const outputs = tensors.get(`${name}.weight`)?.shape[0];
   // An adapter without labels is for the model's own.
   const own = labels === undefined || (model.labels !== undefined && equal(labels, model.labels));
   if (outputs !== undefined) {
-    if (own && model.head?.out === outputs) return model;
-    return model.withHead(labels ?? Array.from({ length: outputs }, (_, i) => `LABEL_${i}`));
+    if (own && model.head?.trained && model.head.out === outputs) return model;
+    const names = labels ?? Array.from({ length: outputs }, (_, i) => `LABEL_${i}`);
+    return model.withTask({ kind: task ?? "classes", labels: names });
   }
   if (own || !model.head || labels.length === model.head.out) return model;
   throw new GloraError(
@@ -62,23 +68,23 @@ function withHeadOf(model: Model, { name: adapter, manifest: { labels }, tensors
 const equal = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((label, i) => label === b[i]);
 
-const headShapes = ({ head }: Model): { name: string; shape: readonly number[] }[] =>
-  head
-    ? [
-        { name: `${head.name}.weight`, shape: [head.out, head.in] },
-        { name: `${head.name}.bias`, shape: [head.out] },
-      ]
-    : [];
-
 async function ownHead(model: Model, file: AdapterFile): Promise<ArrayLike<number>> {
   const own = await headWeights(model);
-  if (own || !model.head) return own ?? [];
+  if (own || !model.head?.trained) return own ?? [];
   throw new GloraError(
     "ADAPTER",
     `The adapter ${file.name} brings no head, and that of ${model.name} is new: nothing has trained it.`,
     { file: file.name },
   );
 }
+
+/** What an adapter says of tasks other than classes. */
+const TASKS: Partial<Record<Loss, NonNullable<Adapter["task"]>>> = {
+  "binary-cross-entropy": "multi-label",
+  mse: "regression",
+};
+
+const preprocessingOf = ({ kind: _, ...preprocessing }: ImagePreprocessing) => preprocessing;
 
 const only = ({ A, B, C, D, E }: Structure): LayerForms => ({ A: [A], B: [B], C: [C], D: [D], E: [E] });
 
@@ -89,10 +95,15 @@ const only = ({ A, B, C, D, E }: Structure): LayerForms => ({ A: [A], B: [B], C:
  * @throws {GloraError} USAGE for a supernet, which has no one structure
  */
 export function toAdapter(adapted: AdaptedModel, facts: Pick<Adapter, "base" | "training"> = {}): Adapter {
-  const { model, parameters, table, tensors, headOffset, genome, space } = adapted;
+  const { model, parameters, table, tensors, headOffset, genome, space, replaced } = adapted;
   if (!genome)
     throw new GloraError("USAGE", "A supernet has no one structure to save as an adapter: search one first.");
-  const { kind: _, ...preprocessing } = model.input;
+  if (replaced?.size)
+    throw new GloraError(
+      "USAGE",
+      `The adapter replaces weights of the base (${[...replaced.keys()].join(", ")}), which a glora adapter cannot hold: merge it.`,
+      { replaced: [...replaced.keys()] },
+    );
   return {
     a: space.a,
     genome,
@@ -101,8 +112,9 @@ export function toAdapter(adapted: AdaptedModel, facts: Pick<Adapter, "base" | "
     head: tensors
       .slice(table.tensors.length)
       .map(({ name, shape, offset, length }) => ({ name, shape, values: parameters.slice(offset, offset + length) })),
-    ...(model.labels && { labels: model.labels }),
-    preprocessing,
+    ...(model.head?.trained && model.labels && { labels: model.labels }),
+    ...(TASKS[model.loss] && { task: TASKS[model.loss] }),
+    ...(model.input.kind === "image" && { preprocessing: preprocessingOf(model.input) }),
     ...facts,
   };
 }

@@ -6,7 +6,8 @@ import { writeFileAtomic } from "../formats/folder.node.js";
 import { encodeModel } from "../ir/codec.js";
 import type { Graph, TensorData } from "../ir/graph.js";
 import type { Model } from "../models/model.js";
-import type { Weight } from "../models/weights.js";
+import { type Weight, Weights } from "../models/weights.js";
+import { createBuilder } from "../ops/index.js";
 import { lowerFor } from "../passes/lower.js";
 import { adaptedGraph } from "./adapted-graph.js";
 import { withWeights } from "./merge-model.js";
@@ -48,7 +49,15 @@ export async function writeOnnx(model: Model, folder: string, largest = 1e9): Pr
 
 type ExternalWeight = Weight & { readonly data: External };
 
-const portable = (model: Model): Graph => lowerFor("portable", adaptedGraph(model, { head: "frozen" }));
+const portable = (model: Model): Graph => lowerFor("portable", servingGraph(model));
+
+/** The graph that other programs run: the family's own, or the inputs and logits of the model. */
+function servingGraph(model: Model): Graph {
+  if (!model.serving) return adaptedGraph(model, { head: "frozen" });
+  const g = createBuilder();
+  model.serving(g, new Weights(g, model.weights));
+  return g.graph;
+}
 
 /** Copies weights into data files, and says where each then lies. */
 async function moveWeights(weights: readonly [string, ExternalWeight][], folder: string, largest: number) {

@@ -56,6 +56,9 @@ const ONNX_FOLDER = "transformers-js";
 
 /** Files of the base that go with its weights wherever they go. */
 const LEGAL = /^(licen[cs]e|notice|copying)([.-].*)?$/i;
+/** A text model also keeps its tokenizer, its chat template and how it is told to write. */
+const BESIDE_TEXT =
+  /^((licen[cs]e|notice|copying)([.-].*)?|tokenizer\.(json|model)|(tokenizer|generation|special_tokens_map|sentence_bert|config_sentence_transformers)(_config)?\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|modules\.json)$/i;
 
 /**
  * Merges an adapted model into a new folder: same names, types and shards as the base, its config and preprocessor files
@@ -74,7 +77,7 @@ export async function mergeModel(adapted: AdaptedModel, out: string, o: MergeOpt
   refuseOwnFolder(model, target, out);
   const tensors = mergedTensors(adapted);
   const spec = model.exportSpec({ addedBiases: addsBiases(adapted), ...(o.dtype && { dtype: o.dtype }) });
-  const { config: preprocessor, departure } = toPreprocessorConfig(model.input);
+  const image = model.input.kind === "image" ? toPreprocessorConfig(model.input) : undefined;
   const onnxFolder = spec.onnxConfig ? ONNX_FOLDER : ".";
   let checked: Pick<MergeResult, "report" | "storage"> | undefined;
   await writeFolderAtomic(target, async (folder) => {
@@ -95,7 +98,8 @@ export async function mergeModel(adapted: AdaptedModel, out: string, o: MergeOpt
 
     await writeWeights(model, merged, spec, folder, o.dtype);
     await writeJson(join(folder, "config.json"), spec.config);
-    await writeJson(join(folder, "preprocessor_config.json"), preprocessor);
+    if (image) await writeJson(join(folder, "preprocessor_config.json"), image.config);
+    await copyFiles(model, folder, image ? LEGAL : BESIDE_TEXT);
     // Read as anybody reads it.
     const written = await openModelFolder(await openFolder(folder), model.runtime);
     const logits = (m: Model) => logitsOf(m, adaptedGraph(m, { head: "frozen" }), o.inputs);
@@ -109,10 +113,13 @@ export async function mergeModel(adapted: AdaptedModel, out: string, o: MergeOpt
       ...(spec.onnxConfig ?? spec.config),
       "transformers.js_config": loading,
     });
-    if (spec.onnxConfig) await writeJson(join(root, "preprocessor_config.json"), preprocessor);
-    await copyLegal(model, folder);
+    if (spec.onnxConfig && image) await writeJson(join(root, "preprocessor_config.json"), image.config);
   });
-  return { ...checked!, onnxFolder: join(out, onnxFolder), notes: departure === undefined ? [] : [departure] };
+  return {
+    ...checked!,
+    onnxFolder: join(out, onnxFolder),
+    notes: image?.departure === undefined ? [] : [image.departure],
+  };
 }
 
 /** A file that is mapped must not change: a shortened one kills the process. */
@@ -186,8 +193,8 @@ const OVERFLOW: Readonly<Record<StoredDtype, number>> = {
   BF16: (2 - 2 ** -8) * 2 ** 127,
 };
 
-async function copyLegal({ folder }: Model, target: string): Promise<void> {
-  for (const file of (await folder.list()).filter((name) => LEGAL.test(name))) {
+async function copyFiles({ folder }: Model, target: string, names: RegExp): Promise<void> {
+  for (const file of (await folder.list()).filter((name) => names.test(name))) {
     const source = (await folder.open(file))!;
     await writeFileAtomic(join(target, file), await source.read(0, source.size));
   }

@@ -35,7 +35,7 @@ const hasPrompt = (genome: Genome | undefined, { name }: LayerShape): boolean =>
  *   is not finite
  */
 export function mergedTensors(adapted: AdaptedModel): MergedTensor[] {
-  const { model, genome, parameters, table, headOffset, space } = adapted;
+  const { model, genome, parameters, table, space } = adapted;
   if (!genome) throw new GloraError("MERGE", "A supernet has no one structure to merge: search one first.");
   const refused = space.layers.filter((layer) => !layer.bias && !layer.addableBias && hasPrompt(genome, layer));
   if (refused.length > 0)
@@ -72,13 +72,20 @@ export function mergedTensors(adapted: AdaptedModel): MergedTensor[] {
     if (unchanged) return added ? [bias] : [];
     return layer.bias || added ? [weight, bias] : [weight];
   });
-  if (!model.head) return tensors;
-  const { name, in: width, out } = model.head;
-  const end = headOffset + out * width;
+  const merged = new Set(tensors.map(({ name }) => name));
+  const replaced = [...(adapted.replaced ?? [])].filter(([name]) => !merged.has(name));
   return [
     ...tensors,
-    { name: `${name}.weight`, shape: [out, width], values: async () => parameters.slice(headOffset, end) },
-    { name: `${name}.bias`, shape: [out], values: async () => parameters.slice(end) },
+    ...replaced.map(
+      ([name, weight]): MergedTensor => ({ name, shape: weight.shape, values: () => readWeight(weight) }),
+    ),
+    ...adapted.tensors.slice(table.tensors.length).map(
+      ({ name, shape, offset, length }): MergedTensor => ({
+        name,
+        shape,
+        values: async () => parameters.slice(offset, offset + length),
+      }),
+    ),
   ];
 }
 

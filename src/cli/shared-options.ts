@@ -14,6 +14,7 @@ import {
   parseSeed,
   parseShare,
   parseText,
+  parseYesNo,
 } from "./values.js";
 
 /** Every command has them. */
@@ -106,6 +107,16 @@ export const trainOptions = {
     "list",
     "weight of each class in the loss (1,2,0.5), or balanced: by inverse frequency",
     (text: string) => (text === "balanced" ? text : listOf(parseNumber)(text)),
+  ),
+  recompute: option(
+    "yes or no",
+    "compute activations again in the backward pass, a block at a time; default: where a step would exceed the memory limit",
+    parseYesNo,
+  ),
+  memoryLimit: option(
+    "size",
+    "bytes that a step may take (4G, 800M): above it activations are computed again; default: three quarters of the machine's",
+    parsePositive,
   ),
   validateEvery: option("count", "epochs between validations", parsePositive),
   patience: option("count", "validations without a better score after which training stops", parsePositive),

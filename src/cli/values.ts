@@ -91,6 +91,8 @@ export const pairsOf =
     return Object.fromEntries(pairs) as Partial<Record<K, T>>;
   };
 
+export const parseYesNo = (text: string): boolean => oneOf(["yes", "no"])(text) === "yes";
+
 /** One of these names. */
 export const oneOf =
   <const T extends string>(names: readonly T[]) =>

@@ -1,5 +1,6 @@
 import { GloraError } from "../base/errors.js";
 import type { Dataset, InputSpec, SplitName } from "./dataset.js";
+import type { ImagePreprocessing } from "./image-spec.js";
 import { checkSplits, type ImageSource, ImageSplit, type MemoryBudget } from "./image-split.js";
 
 /** Decoded images are kept in memory up to this many bytes; the others are decoded again at every use. */
@@ -17,10 +18,10 @@ export function imageDataset(options: {
   const { name, labels, splits, describe } = options;
   return {
     name,
-    labels,
+    task: { kind: "classes", labels },
     describe,
     async prepare(input, augment, progress = {}) {
-      requireImages(input);
+      requireImages(input, name);
       const memory: MemoryBudget = { bytes: options.memory ?? defaultMemory };
       const bound = {
         train: new ImageSplit(splits.train, input, memory, augment),
@@ -33,8 +34,18 @@ export function imageDataset(options: {
   };
 }
 
-/** @throws {GloraError} CONFIG if the model does not take what images can give */
-export function requireImages({ channels }: InputSpec): void {
+/** @throws {GloraError} DATA if the model takes no images, CONFIG if none of the kind that files hold */
+export function requireImages(input: InputSpec, name: string): asserts input is ImagePreprocessing {
+  if (input.kind !== "image")
+    throw new GloraError(
+      "DATA",
+      `${name} holds images, and the model takes ${input.kind}: give it data of that kind.`,
+      {
+        data: name,
+        expected: input.kind,
+      },
+    );
+  const { channels } = input;
   if (channels !== 1 && channels !== 3)
     throw new GloraError("CONFIG", `Images have 1 (grey) or 3 (RGB) channels; the model asks for ${channels}.`, {
       channels,

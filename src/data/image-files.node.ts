@@ -37,7 +37,7 @@ export async function imageFiles(path: string): Promise<ImageFiles> {
     names: tree.images,
     ignored: tree.others,
     prepare(input) {
-      requireImages(input);
+      requireImages(input, path);
       return new ImageSplit(sources, input, { bytes: 0 }); // each image is used once
     },
   };

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { bytes, fixtures } from "../../test/fixtures/images/images.js";
 import { GloraError } from "../base/errors.js";
+import { labelsOf } from "./dataset.js";
 import { imageFiles } from "./image-files.node.js";
 import { imageFolder } from "./image-folder.node.js";
 
@@ -49,17 +50,17 @@ async function failure(work: Promise<unknown>): Promise<GloraError> {
 test("class folders: classes as Python sorts them, stratified, seeded, nothing lost", async () => {
   for (const name of ["zebra", "Ant", "ant", "\u{1f600}", "\ufb01sh"]) await putMany(name, 20); // UTF-16 order differs
   const data = await imageFolder(root);
-  expect(data.labels).toEqual(["Ant", "ant", "zebra", "\ufb01sh", "\u{1f600}"]);
+  expect(labelsOf(data.task)).toEqual(["Ant", "ant", "zebra", "\ufb01sh", "\u{1f600}"]);
   const { splits } = await described();
   expect([splits.train.length, splits.validation.length, splits.test.length]).toEqual([70, 15, 15]);
   expect(new Set(Object.values(splits).flat()).size).toBe(100);
-  for (const name of data.labels)
+  for (const name of labelsOf(data.task))
     expect(splits.validation.filter((image) => image.startsWith(`${name}/`))).toHaveLength(3);
   expect((await described()).splits).toEqual(splits);
   expect((await described({ seed: 1 })).splits).not.toEqual(splits);
   const { train, validation, test } = await data.prepare(spec);
   expect([train.names, validation.names, test.names]).toEqual(Object.values(splits));
-  expect([...train.labels]).toEqual(train.names.map((image) => data.labels.indexOf(image.split("/")[0]!)));
+  expect([...train.labels]).toEqual(train.names.map((image) => labelsOf(data.task).indexOf(image.split("/")[0]!)));
   expect((await described({ split: { validation: 0.5, test: 0 } })).splits.test).toEqual([]);
 });
 
@@ -79,7 +80,7 @@ test("train, val and test folders are used as they are; what is missing is split
 test("a class may be called train", async () => {
   await putMany("train", 4);
   await putMany("tram", 4);
-  expect((await imageFolder(root)).labels).toEqual(["train", "tram"]);
+  expect(labelsOf((await imageFolder(root)).task)).toEqual(["train", "tram"]);
 });
 
 test("hidden files are left out, other files reported, links followed but not in a circle", async () => {
@@ -94,7 +95,7 @@ test("hidden files are left out, other files reported, links followed but not in
   await symlink(join(root, "b"), join(root, "c", "more"));
   await symlink(root, join(root, "c", "circle"));
   const data = await imageFolder(root, { split: { validation: 0, test: 0 } });
-  expect(data.labels).toEqual(["a", "b", "c"]);
+  expect(labelsOf(data.task)).toEqual(["a", "b", "c"]);
   expect(data.ignored).toEqual(["a/Thumbs.db", "loose.png"]);
   expect((await described({ split: { validation: 0, test: 0 } })).splits.train.slice(6)).toEqual([
     "c/link.png",

@@ -2,7 +2,7 @@ import { messageOf, throwIfAborted } from "../base/errors.js";
 import type { Rng } from "../base/rng.js";
 import type { Tensor } from "../base/tensor.js";
 import { type Augmentation, randomFlip, randomPart } from "./augment.js";
-import type { PrepareOptions, Split } from "./dataset.js";
+import type { PrepareOptions, Split, Targets } from "./dataset.js";
 import type { ImagePreprocessing } from "./image-spec.js";
 import { forEachLimited } from "./limited.js";
 import { normalizer } from "./normalize.js";
@@ -73,6 +73,14 @@ export class ImageSplit implements Split {
       normalize(this.#finish(image, rng), data, i * values);
     });
     return { pixel_values: { dtype: "float32", shape: [indices.length, ...this.#shape], data } };
+  }
+
+  rows(): number {
+    return 1;
+  }
+
+  targets(indices: readonly number[]): Targets {
+    return { kind: "labels", labels: Int32Array.from(indices, (i) => this.labels[i]!) };
   }
 
   /** Reads one image, to see whether it can be read; it is kept while there is room. @returns what is wrong */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Tensor } from "../base/tensor.js";
 import type { Split } from "../data/dataset.js";
+import type { Model } from "../models/model.js";
 import type { Session } from "../runtime/runtime.js";
 import { evaluate, outputsOf } from "./evaluate.js";
 
@@ -9,6 +10,8 @@ const split: Split = {
   size: 7,
   labels: Int32Array.of(0, 1, 2, 0, 1, 2, 0),
   names: ["a", "b", "c", "d", "e", "f", "g"],
+  rows: () => 1,
+  targets: (indices) => ({ kind: "labels", labels: Int32Array.from(indices, (i) => i % 3) }),
   inputs: async (indices) => ({
     x: { dtype: "float32", shape: [indices.length, 3], data: Float32Array.from(indices.flatMap((i) => [i, 1 - i, 0])) },
   }),
@@ -24,6 +27,8 @@ const session = (output: "logits" | "features"): Session => ({
     return { [output]: { dtype: "float32", shape, data: (data as Float32Array).map((x) => x * scale) } };
   },
 });
+/** What scores are taken by. */
+const model = { rows: "examples", loss: "cross-entropy", head: { out: 3 } } as unknown as Model;
 const scale: Tensor = { dtype: "float32", shape: [1], data: Float32Array.of(2) };
 
 test("rows come in the order of the examples, whatever the batch, and progress counts them", async () => {
@@ -42,9 +47,9 @@ test("rows come in the order of the examples, whatever the batch, and progress c
 
 test("metrics of all examples, and of some", async () => {
   // Class 1 has the largest logit in example 0, class 0 in all others.
-  const all = await evaluate(session("logits"), split, 3);
+  const all = await evaluate(session("logits"), split, model);
   expect(all).toMatchObject({ examples: 7, accuracy: 2 / 7 });
-  const some = await evaluate(session("logits"), split, 3, { indices: [6, 1], batchSize: 1 });
+  const some = await evaluate(session("logits"), split, model, { indices: [6, 1], batchSize: 1 });
   expect(some).toMatchObject({ examples: 2, accuracy: 1 / 2 });
   const crossEntropy = (logits: number[], label: number) =>
     Math.log(logits.reduce((sum, x) => sum + Math.exp(x), 0)) - logits[label]!;

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { balancedClassWeights, classificationMetrics, type Metrics } from "./metrics.js";
+import { balancedClassWeights, type ClassificationMetrics, classificationMetrics } from "./metrics.js";
 
 interface Case {
   readonly name: string;
   readonly classes: number;
   readonly logits: number[];
   readonly labels: number[];
-  readonly expected: Metrics;
+  readonly expected: ClassificationMetrics;
   readonly classWeights: Record<string, number>;
 }
 const file = new URL("../../test/fixtures/metrics/metrics.fixtures.json", import.meta.url);

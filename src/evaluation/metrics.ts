@@ -1,11 +1,27 @@
 import { GloraError } from "../base/errors.js";
 
-/** How well logits predict classes. All numbers but counts and loss are shares, 0 … 1; NaN where there are no examples. */
+/** How well a model says what its data says, whatever that is. */
 export interface Metrics {
   readonly examples: number;
-  /** Mean cross-entropy, natural logarithm. */
+  /** Mean of the model's loss: of cross-entropy in natural logarithms. */
   readonly loss: number;
+  /**
+   * Larger is better, at most 1: the share of classes, labels or next tokens that are right; of numbers, their correlation
+   * with those of the data (Pearson's, the mean over outputs).
+   */
   readonly accuracy: number;
+}
+
+/** Of a language model. */
+export interface LanguageMetrics extends Metrics {
+  /** Scored tokens. */
+  readonly tokens: number;
+  /** e to the loss. */
+  readonly perplexity: number;
+}
+
+/** Of classes. All numbers but counts and loss are shares, 0 … 1; NaN where there are no examples. */
+export interface ClassificationMetrics extends Metrics {
   /** Mean recall of the classes that occur among the labels. */
   readonly balancedAccuracy: number;
   /** Mean F1 = 2·hits / (predicted + labelled) of the classes that occur among labels or predictions. */
@@ -25,7 +41,11 @@ export interface Metrics {
  * @see scikit-learn: accuracy_score, balanced_accuracy_score, f1_score(average="macro"), top_k_accuracy_score (there, of
  *   equal logits the larger index comes first), log_loss
  */
-export function classificationMetrics(logits: Float32Array, labels: Int32Array, classes: number): Metrics {
+export function classificationMetrics(
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+): ClassificationMetrics {
   const examples = labels.length;
   if (logits.length !== examples * classes)
     throw new GloraError("GRAPH", `Expected ${examples} × ${classes} logits, got ${logits.length}.`);
@@ -108,4 +128,37 @@ function rank(row: Float32Array, label: number): number {
   let before = 0;
   for (let c = 0; c < row.length; c++) if (row[c]! > own || (row[c] === own && c < label)) before++;
   return before;
+}
+
+/**
+ * Scores of outputs [rows, outputs] against numbers of the same shape.
+ *
+ * @param loss  `mse`: the numbers themselves; `binary-cross-entropy`: 1 for a label, 0 for none, and outputs are logits
+ */
+export function valueMetrics(
+  outputs: Float32Array,
+  values: Float32Array,
+  columns: number,
+  loss: "mse" | "binary-cross-entropy",
+): Metrics {
+  if (outputs.length !== values.length)
+    throw new GloraError("GRAPH", `Expected ${values.length} outputs, got ${outputs.length}.`);
+  const examples = values.length / columns;
+  if (loss === "mse") {
+    const column = (all: Float32Array, c: number) => Array.from({ length: examples }, (_, i) => all[i * columns + c]!);
+    const correlations = Array.from({ length: columns }, (_, c) => correlation(column(outputs, c), column(values, c)));
+    const squares = Array.from(outputs, (y, i) => (y - values[i]!) ** 2);
+    return { examples, loss: mean(squares), accuracy: mean(correlations) };
+  }
+  const losses = Array.from(outputs, (y, i) => Math.max(y, 0) + Math.log1p(Math.exp(-Math.abs(y))) - values[i]! * y);
+  const right = Array.from(outputs, (y, i) => Number(y > 0 === values[i]! > 0.5));
+  return { examples, loss: mean(losses), accuracy: mean(right) };
+}
+
+/** Pearson's correlation; 0 where one side does not vary. */
+function correlation(a: readonly number[], b: readonly number[]): number {
+  const [meanA, meanB] = [mean(a), mean(b)];
+  const together = sum(a.map((x, i) => (x - meanA) * (b[i]! - meanB)));
+  const spread = Math.sqrt(sum(a.map((x) => (x - meanA) ** 2)) * sum(b.map((y) => (y - meanB) ** 2)));
+  return spread === 0 ? 0 : together / spread;
 }

@@ -2,10 +2,10 @@
 import type { AdaptedModel } from "../adapters/adapted-model.js";
 import { inference } from "../adapters/inference.js";
 import { GloraError } from "../base/errors.js";
-import type { Dataset, SplitName } from "../data/dataset.js";
+import { type Dataset, labelsOf, type SplitName } from "../data/dataset.js";
 import type { Model } from "../models/model.js";
-import { type EvaluateOptions, outputsOf, requireFinite } from "./evaluate.js";
-import { classificationMetrics, type Metrics } from "./metrics.js";
+import { type EvaluateOptions, evaluate, metricsOf, outputsOf, requireFinite, scoringGraph } from "./evaluate.js";
+import type { Metrics } from "./metrics.js";
 
 export interface TestOptions extends Pick<EvaluateOptions, "batchSize" | "signal" | "onProgress"> {
   /** Default: test. */
@@ -18,24 +18,29 @@ export interface TestOptions extends Pick<EvaluateOptions, "batchSize" | "signal
  */
 export async function testModel(subject: Model | AdaptedModel, data: Dataset, o: TestOptions = {}): Promise<Metrics> {
   const { split: name = "test", ...options } = o;
-  const { model, graph, feeds } = inference(subject);
-  if (!model.head) throw new GloraError("MODEL", `${model.name} has no head to score.`);
+  const { model, feeds } = inference(subject);
+  const adapted = "parameters" in subject ? subject : undefined;
+  if (!model.head && model.loss !== "cosine") throw new GloraError("MODEL", `${model.name} has no head to score.`);
   const { labels } = model;
-  if (labels ? String(labels) !== String(data.labels) : model.head.out !== data.labels.length)
+  const own = labelsOf(data.task);
+  const outputs = model.head?.trained ? model.head.out : 0;
+  if (labels ? String(labels) !== String(own) : outputs !== own.length)
     throw new GloraError(
       "DATA",
       `The classes of ${data.name} are not those of the model, in its order: expected ` +
-        `${labels ? show(labels) : `${model.head.out} classes`}, found ${show(data.labels)}. ` +
+        `${labels ? show(labels) : `${outputs} classes`}, found ${show(own)}. ` +
         "Score a model that was trained on these classes.",
-      { expected: labels, actual: data.labels },
+      { expected: labels, actual: own },
     );
   const split = (await data.prepare(model.input))[name];
   if (split.size === 0) throw new GloraError("DATA", `${data.name} has no ${name} examples.`);
+  const graph = scoringGraph(model, adapted ? { layout: adapted.layout, head: "trainable" } : { head: "frozen" });
   const session = await model.runtime.open(graph, { name });
   try {
-    const logits = await outputsOf(session, split, { ...options, feeds });
-    requireFinite(logits, split.names, model.head.out, model.name);
-    return classificationMetrics(logits, split.labels, model.head.out);
+    if (model.rows === "tokens") return await evaluate(session, split, model, { ...options, feeds });
+    const outputs = await outputsOf(session, split, { ...options, feeds });
+    requireFinite(outputs, split.names, outputs.length / split.size, model.name);
+    return metricsOf(outputs, split, model);
   } finally {
     await session.dispose();
   }

@@ -11,6 +11,7 @@ import {
   Graph,
   int,
   ints,
+  type Node,
   string,
   subgraph,
   type TensorData,
@@ -39,16 +40,19 @@ export interface EmitOptions {
 /** Names given so far, shared by a graph and its branches. */
 interface Names {
   readonly taken: Map<string, number>;
+  /** Blocks begun so far. */
+  blocks: number;
 }
 
 export class Builder {
   private readonly constants = new Map<string, Value>();
   private readonly shapes = new Map<string, Value>();
+  private blockNumber: number | undefined;
 
   constructor(
     readonly graph: Graph,
     private readonly infer: InferTypes,
-    private readonly names: Names = { taken: new Map() },
+    private readonly names: Names = { taken: new Map(), blocks: 0 },
     private readonly parent?: Builder,
     private scopeName = "",
   ) {
@@ -86,6 +90,27 @@ export class Builder {
       return body();
     } finally {
       this.scopeName = outer;
+    }
+  }
+
+  /** Marks the nodes written inside `body` as one block of the forward pass, whose values may be computed again backward. */
+  block<T>(body: () => T): T {
+    this.blockNumber = ++this.names.blocks;
+    try {
+      return body();
+    } finally {
+      this.blockNumber = undefined;
+    }
+  }
+
+  /** Nodes written inside `body` belong to the block that `node` belongs to, which they replace. */
+  inBlockOf<T>(node: Node, body: () => T): T {
+    const outer = this.blockNumber;
+    this.blockNumber = node.block;
+    try {
+      return body();
+    } finally {
+      this.blockNumber = outer;
     }
   }
 
@@ -137,7 +162,8 @@ export class Builder {
     types.forEach((type, i) => {
       outputs.push({ name: i === 0 ? `${name}:y` : `${name}:y${i}`, type });
     });
-    this.graph.nodes.push({ name, op, domain: o.domain ?? "", inputs, outputs, attributes });
+    const block = this.blockNumber === undefined ? {} : { block: this.blockNumber };
+    this.graph.nodes.push({ name, op, domain: o.domain ?? "", inputs, outputs, attributes, ...block });
     return outputs;
   }
 
@@ -165,6 +191,9 @@ export class Builder {
   erf = (x: Value): Value => this.one("Erf", [x]);
   tanh = (x: Value): Value => this.one("Tanh", [x]);
   sigmoid = (x: Value): Value => this.one("Sigmoid", [x]);
+  relu = (x: Value): Value => this.one("Relu", [x]);
+  cos = (x: Value): Value => this.one("Cos", [x]);
+  sin = (x: Value): Value => this.one("Sin", [x]);
   cast = (x: Value, to: ElementType): Value => (x.type.dtype === to ? x : this.one("Cast", [x], { to: string(to) }));
 
   /** Gelu (opset 20): x·Φ(x), or its tanh approximation. */
@@ -185,6 +214,23 @@ export class Builder {
       { outputs: 3 },
     )[0]!;
 
+  /** Over the last axis, without mean and bias. Also gives 1/√(mean(x²) + epsilon), which the derivative uses. */
+  rmsNorm = (x: Value, scale: Value, epsilon: number): Value =>
+    this.emit(
+      "SimplifiedLayerNormalization",
+      [x, scale],
+      { axis: int(-1), epsilon: float(epsilon) },
+      { outputs: 2 },
+    )[0]!;
+  /**
+   * Turns the heads of x [batch, tokens, heads·d] by angles: row p of the tables [rows, r/2] belongs to the tokens whose
+   * position [batch, tokens] is p; of each head the first r elements are turned (all of them unless r is given).
+   */
+  rotate(x: Value, positions: Value, cos: Value, sin: Value, heads: number, r?: number): Value {
+    const attributes = { num_heads: int(heads), ...(r !== undefined && { rotary_embedding_dim: int(r) }) };
+    return this.one("RotaryEmbedding", [x, positions, cos, sin], attributes, { domain: "com.microsoft" });
+  }
+
   /** alpha · op(a)·op(b) over the last two axes, the others broadcast; op transposes where asked. */
   matmul(a: Value, b: Value, o: { transA?: boolean; transB?: boolean; alpha?: number } = {}): Value {
     const { transA = false, transB = false, alpha = 1 } = o;
@@ -203,13 +249,24 @@ export class Builder {
     return this.one("Linear", bias ? [x, weight, bias] : [x, weight], attributes, { domain: "glora" });
   }
 
+  /** The scalar y, whose gradient with respect to x is dx. A composite: see ops/with-gradient.ts. */
+  withGradient = (y: Value, x: Value, dx: Value): Value => this.one("WithGradient", [y, x, dx], {}, { domain: "glora" });
+
   reduceSum = (x: Value, axes: readonly number[], keepdims = false): Value =>
     this.one("ReduceSum", [x, this.int64(axes)], { keepdims: int(+keepdims) });
   reduceMean = (x: Value, axes: readonly number[], keepdims = false): Value =>
     this.one("ReduceMean", [x, this.int64(axes)], { keepdims: int(+keepdims) });
 
-  /** The largest element of all. */
-  reduceMax = (x: Value): Value => this.one("ReduceMax", [x], { keepdims: int(0) });
+  /** The largest element of all, or along the axes given. */
+  reduceMax = (x: Value, axes?: readonly number[]): Value =>
+    this.one("ReduceMax", axes ? [x, this.int64(axes)] : [x], { keepdims: int(0) });
+  equal = (a: Value, b: Value): Value => this.one("Equal", [a, b]);
+  greater = (a: Value, b: Value): Value => this.one("Greater", [a, b]);
+  and = (a: Value, b: Value): Value => this.one("And", [a, b]);
+  or = (a: Value, b: Value): Value => this.one("Or", [a, b]);
+
+  /** Running sums along an axis: y_i = Σ_{j ≤ i} x_j. */
+  cumSum = (x: Value, axis: number): Value => this.one("CumSum", [x, this.constant("int64", [], [axis])]);
 
   transpose = (x: Value, perm: readonly number[]): Value => this.one("Transpose", [x], { perm: ints(perm) });
   concat = (xs: readonly Value[], axis: number): Value =>

@@ -69,6 +69,8 @@ export interface Node {
   readonly inputs: readonly (Value | undefined)[];
   readonly outputs: readonly Value[];
   readonly attributes: Attributes;
+  /** The block of the forward pass that it belongs to. */
+  readonly block?: number;
 }
 
 export type Domain = "" | "com.microsoft" | "glora";

@@ -4,6 +4,7 @@
  */
 import type { Tensor } from "../base/tensor.js";
 import type { InputSpec } from "../data/dataset.js";
+import type { Task } from "../data/task.js";
 import type { Checkpoint } from "../formats/checkpoint.js";
 import type { Folder } from "../formats/folder.js";
 import type { Builder } from "../ir/builder.js";
@@ -24,19 +25,51 @@ export interface LinearLayer {
   readonly addableBias: boolean;
 }
 
-/** The classifier behind the seam. */
-export interface Head {
-  /** Path of its module: "head", "classifier". */
+/** A linear layer of a head. */
+export interface HeadLayer {
+  /** Path of its module: "head", "classifier", "classifier.dense". */
   readonly name: string;
   readonly in: number;
   readonly out: number;
+  readonly bias: boolean;
+}
+
+/** What stands behind the seam: features [rows, in] to logits [rows, out]. */
+export interface Head {
+  /** Its layers in the order of the forward pass; the last gives the logits. */
+  readonly layers: readonly HeadLayer[];
+  readonly in: number;
+  readonly out: number;
+  /** Trained whole, beside the adapter: a classifier. The head of a language model is frozen as the trunk is. */
+  readonly trained: boolean;
   /** False for a new head, whose weights are not the checkpoint's. */
   readonly pretrained: boolean;
+}
+
+/** The keys and values that attention has computed for the tokens before, and those that it computes now, a layer each. */
+export interface KeyValueCache {
+  /** [batch, key-value heads, past tokens, head width] */
+  readonly past: readonly KeyValue[];
+  /** Filled by the forward pass: past and new tokens. */
+  readonly present: KeyValue[];
+}
+
+export interface KeyValue {
+  readonly key: Value;
+  readonly value: Value;
 }
 
 export interface ForwardOptions {
   /** Per-example factors of residual branches [rows, batch]: 0 drops a branch, 1/(1−p) scales a kept one. */
   readonly dropPath?: Value;
+  readonly cache?: KeyValueCache;
+}
+
+/** What a causal language model keeps from token to token. */
+export interface CacheSpec {
+  readonly layers: number;
+  readonly heads: number;
+  readonly headWidth: number;
 }
 
 export interface Model {
@@ -60,13 +93,37 @@ export interface Model {
   readonly residualBranches: number;
   /** The loss that the model's own library takes for its labels. */
   readonly loss: Loss;
+  /**
+   * What the rows of features are. `examples`: one row each. `tokens`: those positions of the input that the graph input
+   * `scored` names, whose next tokens a language model is asked for.
+   */
+  readonly rows: "examples" | "tokens";
+  /**
+   * The weight [tokens, width] whose product with the features is the logits, where nothing else stands behind the seam: a
+   * loss may then be computed a slice of it at a time.
+   */
+  readonly vocabulary?: string;
+  /** Present where the model can go on from what it has computed: a causal language model. */
+  readonly cache?: CacheSpec;
 
   /** Declares the model's inputs in a graph, by name; their batch dimension is "batch". */
   inputs(g: Builder): Record<string, Value>;
+  /** The model's inputs with what a caller may leave out: a mask of ones, positions counted from 0, every position scored. */
+  feeds(inputs: Readonly<Record<string, Tensor>>): Record<string, Tensor>;
   /** Features in front of the head: [rows, width]. */
   trunk(g: Builder, weights: Weights, inputs: Readonly<Record<string, Value>>, o?: ForwardOptions): Value;
-  /** The same model with a new, untrained head for these labels. */
-  withHead(labels: readonly string[]): Model;
+  /** Logits [rows, out] of features: the head behind the seam. */
+  logits(g: Builder, weights: Weights, features: Value): Value;
+  /**
+   * Declares the graph that transformers.js runs, with its inputs and outputs: a decoder's with past keys and values, an
+   * encoder's with its hidden states. Absent: the model's inputs, and `logits`.
+   */
+  readonly serving?: (g: Builder, weights: Weights) => void;
+  /**
+   * The same model for a task: with a new, untrained head where the task has labels; a language model's own for language.
+   * @throws {GloraError} MODEL if the family has none for such a task
+   */
+  withTask(task: Task): Model;
   /** The same model for inputs of the size of these; position embeddings are resampled where it differs. */
   fitInputs(inputs: Readonly<Record<string, Tensor>>): Promise<Model>;
   /** What a folder of this model says when it is written with its present head and labels. */
@@ -88,16 +145,28 @@ export interface ExportSpec {
   readonly onnxConfig?: Readonly<Record<string, unknown>>;
 }
 
-/** Logits of the features: the head applied behind the seam. */
-export const applyHead = (weights: Weights, head: Head, features: Value): Value => weights.linear(head.name, features);
+/** Features through the last layer alone: a head that is one linear layer. */
+export const linearHead = (weights: Weights, { layers }: Head, features: Value): Value =>
+  weights.linear(layers.at(-1)!.name, features);
 
-/** The pretrained head's weight [out, in] and bias [out] in one array, or undefined for a new head. */
+/** The tensors of a trained head in their order: weight [out, in] and bias [out] of each layer. */
+export const headTensors = (head: Head | undefined): { name: string; shape: readonly number[] }[] =>
+  head?.trained
+    ? head.layers.flatMap(({ name, in: width, out, bias }) => [
+        { name: `${name}.weight`, shape: [out, width] },
+        ...(bias ? [{ name: `${name}.bias`, shape: [out] }] : []),
+      ])
+    : [];
+
+/** The values of a pretrained head that is trained, in the order of its tensors; undefined for a new head. */
 export async function headWeights(model: Model): Promise<Float32Array | undefined> {
   if (!model.head?.pretrained) return undefined;
-  const { name, in: width, out } = model.head;
-  const values = new Float32Array(out * (width + 1));
-  values.set(await readWeight(model.weights.get(`${name}.weight`)!));
-  const bias = model.weights.get(`${name}.bias`);
-  if (bias) values.set(await readWeight(bias), out * width);
-  return values;
+  const values = await Promise.all(headTensors(model.head).map(({ name }) => readWeight(model.weights.get(name)!)));
+  const all = new Float32Array(values.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const tensor of values) {
+    all.set(tensor, offset);
+    offset += tensor.length;
+  }
+  return all;
 }

@@ -1,18 +1,31 @@
-/** Opens a pretrained model's folder, whatever its family. A new family is a folder beside this file and a case here. */
+/** Opens a pretrained model's folder, whatever its family. A new family is a folder beside this file and a line here. */
 import { GloraError } from "../base/errors.js";
+import { openTokenizer } from "../data/text/open-tokenizer.js";
+import type { Tokenizer } from "../data/text/tokenizer.js";
 import { openCheckpoint } from "../formats/checkpoint.js";
 import { type Folder, readJson } from "../formats/folder.js";
 import type { Runtime } from "../runtime/runtime.js";
+import { bertTypes, openBert } from "./bert/bert.js";
+import { LLAMA_FAMILIES } from "./llama/config.js";
+import { openLlama } from "./llama/llama.js";
 import type { Model } from "./model.js";
-import { imagePreprocessing } from "./preprocessing.js";
-import { missingConfig, parseVitConfig } from "./vit/config.js";
-import { vitLibraryOf } from "./vit/names.js";
+import type { ModelParts } from "./parts.js";
+import { missingConfig } from "./vit/config.js";
 import { openVit } from "./vit/vit.js";
 
 export interface OpenModelOptions {
   /** What config.json would say, for a folder that has none; and the name of where it stands, for messages. */
   readonly config?: { readonly json: unknown; readonly file: string };
 }
+
+type OpenFamily = (parts: ModelParts) => Model | Promise<Model>;
+
+/** Families by the `model_type` of their configs. One that names none is a ViT: timm's, or told by its facts alone. */
+const FAMILIES: ReadonlyMap<unknown, OpenFamily> = new Map<unknown, OpenFamily>([
+  ["vit", openVit],
+  ...LLAMA_FAMILIES.map((type) => [type, openLlama] as const),
+  ...bertTypes.map((type) => [type, openBert] as const),
+]);
 
 /**
  * @throws {GloraError} FILE, CONFIG or MODEL: a file that is missing or not valid, an architecture that is not known,
@@ -21,13 +34,27 @@ export interface OpenModelOptions {
 export async function openModelFolder(folder: Folder, runtime: Runtime, o: OpenModelOptions = {}): Promise<Model> {
   const checkpoint = await openCheckpoint(folder);
   const given = o.config ?? (await configOf(folder));
-  const config = parseVitConfig(given.json, given.file, vitLibraryOf(checkpoint.tensors));
-  const preprocessor = (await folder.open("preprocessor_config.json"))
-    ? { preprocessor: await readJson(folder, "preprocessor_config.json") }
-    : {};
-  const input = imagePreprocessing({ config: given.json, ...preprocessor }, config, folder.name);
   const rawConfig = given.json as Readonly<Record<string, unknown>>;
-  return openVit({ folder, checkpoint, config, rawConfig, input, runtime });
+  const type: unknown = rawConfig?.["model_type"] ?? "vit";
+  const open = FAMILIES.get(type);
+  if (!open)
+    throw new GloraError(
+      "MODEL",
+      `${given.file}: model_type ${JSON.stringify(type)} is not supported. Known: ${[...FAMILIES.keys()].join(", ")}.`,
+      { file: given.file, modelType: type },
+    );
+  let tokenizer: Promise<Tokenizer> | undefined;
+  return open({
+    folder,
+    checkpoint,
+    rawConfig,
+    file: given.file,
+    runtime,
+    tokenizer: () => {
+      tokenizer ??= openTokenizer(folder);
+      return tokenizer;
+    },
+  });
 }
 
 async function configOf(folder: Folder): Promise<{ json: unknown; file: string }> {

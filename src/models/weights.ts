@@ -62,6 +62,23 @@ export class Weights {
     return value;
   }
 
+  shape(name: string): readonly number[] {
+    return this.weights.get(name)!.shape;
+  }
+
+  /** Rows [from, to) of a weight of the checkpoint, a value of its own over a part of the same bytes. */
+  rows(name: string, from: number, to: number): Value {
+    const { shape, data } = this.weights.get(name)!;
+    const [count, ...rest] = shape as [number, ...number[]];
+    const bytes = data.kind === "inline" ? data.bytes.length : data.length;
+    const [start, end] = [(bytes / count) * from, (bytes / count) * to];
+    const part: TensorData =
+      data.kind === "inline"
+        ? { ...data, bytes: data.bytes.subarray(start, end) }
+        : { ...data, offset: data.offset + start, length: end - start };
+    return this.g.initializer(`${name}[${from}:${to}]`, [to - from, ...rest], part, "float32");
+  }
+
   /** The weight, or undefined where the checkpoint has none: biases that are absent. */
   optional(name: string): Value | undefined {
     return this.has(name) ? this.get(name) : undefined;

@@ -142,9 +142,24 @@ const either: Call = (g, [condition, a, b]) =>
   );
 const taken = (value: boolean): Operand => ({ shape: [], dtype: "bool", values: [Number(value)] });
 
+/** Turns heads by the angles (row + 1)(column + 1) / 4. */
+const turn =
+  (heads: number, turned?: number): Call =>
+  (g, [x, positions]) => {
+    const table = (f: (angle: number) => number) =>
+      g.constant(
+        "float32",
+        [6, 2],
+        [1, 2, 2, 4, 3, 6, 4, 8, 5, 10, 6, 12].map((quarters) => f(quarters / 4)),
+      );
+    return [g.rotate(x!, positions!, table(Math.cos), table(Math.sin), heads, turned)];
+  };
+const rows = (...shape: Operand["shape"]): Operand => ({ shape, dtype: "int64", values: [0, 5, 2, 4, 1, 1] });
+
 const suites: Readonly<Record<string, Suite>> = {
-  Abs: { ...unary((g, [x]) => g.emit("Abs", [x])), options: { gradient: false } },
+  Abs: unary((g, [x]) => [g.abs(x!)]),
   Add: binary((g, [a, b]) => [g.add(a!, b!)]),
+  And: binary((g, [a, b]) => [g.and(a!, b!)], bool),
   Cast: { ...unary((g, [x]) => [g.cast(x!, "float64"), g.cast(x!, "int32")]), options: float32 },
   Concat: {
     "a value used twice": c((g, [x]) => [g.concat([x!, x!], 0)], [2, 3]),
@@ -156,6 +171,19 @@ const suites: Readonly<Record<string, Suite>> = {
       c((g, [a, b]) => [g.concat([a!, b!], 0)], [batch, 2], [1, 2]),
     ],
     "negative axis": c((g, [a, b]) => [g.concat([a!, b!], -2)], [1, 3], [2, 3]),
+  },
+  Cos: { ...unary((g, [x]) => [g.cos(x!)]), options: float32 },
+  CumSum: {
+    ...alongAxis((axis) => (g, [x]) => [g.cumSum(x!, axis)]),
+    broadcasting: [true, false].map((exclusive) =>
+      c(
+        (g, [x]) => {
+          const axis = g.constant("int64", [], [0]);
+          return g.emit("CumSum", [x, axis], { exclusive: int(+exclusive), reverse: int(1) });
+        },
+        [3, 2],
+      ),
+    ),
   },
   Div: binary((g, [a, b]) => [g.div(a!, b!)], positive),
   Equal: binary((g, [a, b]) => g.emit("Equal", [a, b]), positive),
@@ -218,6 +246,7 @@ const suites: Readonly<Record<string, Suite>> = {
     ],
     "negative axis": noAxis,
   },
+  Greater: binary((g, [a, b]) => [g.greater(a!, b!)], positive),
   Identity: unary((g, [x]) => g.emit("Identity", [x])),
   If: {
     "a value used twice": [true, false].map((value) =>
@@ -265,6 +294,7 @@ const suites: Readonly<Record<string, Suite>> = {
   MatMul: product((g, [a, b]) => [g.matmul(a!, b!)], false, false),
   Mul: binary((g, [a, b]) => [g.mul(a!, b!)]),
   Neg: unary((g, [x]) => [g.neg(x!)]),
+  Or: binary((g, [a, b]) => [g.or(a!, b!)], bool),
   Pad: {
     "a value used twice": c(
       twice((g, [x]) => [g.pad(x!, [1, 0], [0, 2])]),
@@ -286,6 +316,10 @@ const suites: Readonly<Record<string, Suite>> = {
   },
   ReduceMean: reduction((axes, keepdims) => (g, [x]) => [g.reduceMean(x!, axes, keepdims)]),
   ReduceSum: reduction((axes, keepdims) => (g, [x]) => [g.reduceSum(x!, axes, keepdims)]),
+  Relu: unary(
+    (g, [x]) => [g.relu(x!)],
+    (...shape) => ({ shape, values: [0.5, -1.2, 2.3, -0.9, 1.7] }),
+  ),
   Reshape: {
     "a value used twice": c(
       twice((g, [x]) => [g.reshape(x!, [6])]),
@@ -303,6 +337,15 @@ const suites: Readonly<Record<string, Suite>> = {
     ],
     "negative axis": noAxis,
   },
+  RotaryEmbedding: {
+    "a value used twice": c(twice(turn(2)), [2, 3, 8], rows(2, 3)),
+    broadcasting: "the angles are shared by all heads",
+    "rank 0": "needs three axes",
+    "axes of size 1": [c(turn(1), [1, 1, 4], rows(1, 1)), c(turn(2, 4), [1, 2, 12], rows(1, 2))],
+    "empty batch": c(turn(2, 4), [batch, 3, 12], rows(batch, 3)),
+    "negative axis": noAxis,
+    options: float32,
+  },
   ScatterElements: {
     "a value used twice": c((g, [x, i]) => [g.scatterAdd(x!, i!, x!, 0)], [2, 2], indices([2, 2], 0, 1, 0, 1)),
     broadcasting: "indices have the rank of the data",
@@ -316,6 +359,20 @@ const suites: Readonly<Record<string, Suite>> = {
   },
   Shape: unary((g, [x]) => g.emit("Shape", [x], {})),
   Sigmoid: unary((g, [x]) => [g.sigmoid(x!)]),
+  SimplifiedLayerNormalization: {
+    "a value used twice": c(
+      twice((g, [x, s]) => [g.rmsNorm(x!, s!, 1e-5)]),
+      [2, 3],
+      [3],
+    ),
+    broadcasting: "the scale is as long as the last axis",
+    "rank 0": "needs an axis",
+    "axes of size 1": c((g, [x, s]) => [g.rmsNorm(x!, s!, 1e-5)], [1, 1, 3], [3]),
+    "empty batch": c((g, [x, s]) => [g.rmsNorm(x!, s!, 1e-5)], [batch, 2, 3], [3]),
+    "negative axis": c((g, [x, s]) => g.emit("SimplifiedLayerNormalization", [x, s], { axis: int(1) }), [2, 3], [3]),
+    options: { dtype: "float32", atol: 1e-3 }, // as LayerNormalization
+  },
+  Sin: { ...unary((g, [x]) => [g.sin(x!)]), options: float32 },
   Slice: {
     "a value used twice": c((g, [x]) => [g.slice(x!, 1, 0, 2), g.slice(x!, 1, 1, 3)], [2, 3]),
     broadcasting: oneOperand,

@@ -3,8 +3,11 @@ import { Builder } from "../ir/builder.js";
 import { Graph } from "../ir/graph.js";
 import { abs } from "./abs.js";
 import { add } from "./add.js";
+import { and } from "./and.js";
 import { cast } from "./cast.js";
 import { concat } from "./concat.js";
+import { cos } from "./cos.js";
+import { cumSum } from "./cum-sum.js";
 import { div } from "./div.js";
 import { equal } from "./equal.js";
 import { erf } from "./erf.js";
@@ -14,6 +17,7 @@ import { gather } from "./gather.js";
 import { gatherElements } from "./gather-elements.js";
 import { gelu } from "./gelu.js";
 import { gemm } from "./gemm.js";
+import { greater } from "./greater.js";
 import { identity } from "./identity.js";
 import { ifOp } from "./if.js";
 import { layerNormalization } from "./layer-normalization.js";
@@ -24,15 +28,20 @@ import { fusedMatMul, matmul } from "./matmul.js";
 import { mul } from "./mul.js";
 import { neg } from "./neg.js";
 import { inferWith, type OpDefinition } from "./op.js";
+import { or } from "./or.js";
 import { pad } from "./pad.js";
 import { quickGelu } from "./quick-gelu.js";
 import { reduceMax } from "./reduce-max.js";
 import { reduceMean } from "./reduce-mean.js";
 import { reduceSum } from "./reduce-sum.js";
+import { relu } from "./relu.js";
 import { reshape } from "./reshape.js";
+import { rotaryEmbedding } from "./rotary-embedding.js";
 import { scatterElements } from "./scatter-elements.js";
 import { shape } from "./shape.js";
 import { sigmoid } from "./sigmoid.js";
+import { simplifiedLayerNormalization } from "./simplified-layer-normalization.js";
+import { sin } from "./sin.js";
 import { slice } from "./slice.js";
 import { softmax } from "./softmax.js";
 import { split } from "./split.js";
@@ -41,12 +50,16 @@ import { sub } from "./sub.js";
 import { tanh } from "./tanh.js";
 import { transpose } from "./transpose.js";
 import { where } from "./where.js";
+import { withGradient } from "./with-gradient.js";
 
 const definitions = [
   abs,
   add,
+  and,
   cast,
   concat,
+  cos,
+  cumSum,
   div,
   equal,
   erf,
@@ -57,6 +70,7 @@ const definitions = [
   gatherElements,
   gelu,
   gemm,
+  greater,
   identity,
   ifOp,
   layerNormalization,
@@ -66,15 +80,20 @@ const definitions = [
   matmul,
   mul,
   neg,
+  or,
   pad,
   quickGelu,
   reduceMax,
   reduceMean,
   reduceSum,
+  relu,
   reshape,
+  rotaryEmbedding,
   scatterElements,
   shape,
   sigmoid,
+  simplifiedLayerNormalization,
+  sin,
   slice,
   softmax,
   split,
@@ -83,6 +102,7 @@ const definitions = [
   tanh,
   transpose,
   where,
+  withGradient,
 ];
 
 export const ops: ReadonlyMap<string, OpDefinition> = new Map(definitions.map((op) => [op.type, op]));

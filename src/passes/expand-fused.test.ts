@@ -78,3 +78,24 @@ test("LayerNormalization keeps its statistics only where they are read", async (
   expect(expandFused(g.graph).nodes.map(({ outputs }) => outputs.length)).toEqual([1, 3]);
   await compare(g.graph, { x: normal(4, 6), scale: normal(6) });
 });
+
+test("SimplifiedLayerNormalization", async () => {
+  const g = createBuilder();
+  g.output("y", g.rmsNorm(g.input("x", "float32", ["n", 6]), g.input("scale", "float32", [6]), 0.1));
+  expect(await compare(g.graph, { x: normal(4, 6), scale: normal(6) })).toEqual(
+    ["Mul", "ReduceMean", "Add", "Sqrt", "Div", "Mul"], // ONNX Runtime alone knows it, though its domain is ONNX's
+  );
+});
+
+test.each([
+  { heads: 3, turned: undefined },
+  { heads: 2, turned: 4 },
+])("RotaryEmbedding, %o", async ({ heads, turned }) => {
+  const g = createBuilder();
+  const x = g.input("x", "float32", ["n", "t", 12]);
+  const positions = g.cast(g.input("p", "float32", ["n", "t"]), "int64");
+  const [cos, sin] = [g.input("cos", "float32", [5, 2]), g.input("sin", "float32", [5, 2])];
+  g.output("y", g.rotate(x, positions, cos, sin, heads, turned));
+  const p = { shape: [2, 3], data: Float32Array.of(0, 4, 2, 1, 3, 3) };
+  await compare(g.graph, { x: normal(2, 3, 12), p, cos: normal(5, 2), sin: normal(5, 2) });
+});

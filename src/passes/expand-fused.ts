@@ -1,4 +1,6 @@
 /** ONNX Runtime's own operators in ONNX's, and no more outputs than are read: for files that other runtimes open. */
+import type { Builder } from "../ir/builder.js";
+import type { Dim } from "../ir/dim.js";
 import { AttributeReader, dependenciesOf, type Graph, type Node, subgraphsOf, type Value } from "../ir/graph.js";
 import { rebuild } from "./rebuild.js";
 
@@ -18,6 +20,17 @@ export function expandFused(graph: Graph): Graph {
         const oriented = (x: Value, transposed: number): Value => (transposed === 1 ? g.transpose(x, swapLast(x)) : x);
         return [g.matmul(oriented(scaled, attrs.int("transA", 0)), oriented(b, attrs.int("transB", 0)))];
       }
+      case "SimplifiedLayerNormalization": {
+        if (node.outputs.slice(1).some((y) => read.has(y))) return undefined;
+        const [x, scale] = node.inputs as readonly [Value, Value];
+        const meanSquare = g.add(
+          g.reduceMean(g.mul(x, x), [-1], true),
+          g.scalar(attrs.float("epsilon", 1e-5), x.type.dtype),
+        );
+        return [g.mul(g.div(x, g.sqrt(meanSquare)), scale)];
+      }
+      case "RotaryEmbedding":
+        return [rotation(g, node.inputs as readonly [Value, Value, Value, Value], attrs)];
       case "LayerNormalization": // its statistics are for the backward pass
         if (node.outputs.slice(1).some((y) => read.has(y))) return undefined;
         return g.emit(node.op, node.inputs, node.attributes);
@@ -25,6 +38,22 @@ export function expandFused(graph: Graph): Graph {
         return undefined;
     }
   });
+}
+
+/** The formula of ops/rotary-embedding.ts, its halves side by side. */
+function rotation(g: Builder, [x, positions, cos, sin]: readonly [Value, Value, Value, Value], attrs: AttributeReader) {
+  const [batch, tokens, width] = x.type.shape as [Dim, Dim, number];
+  const heads = attrs.int("num_heads");
+  const half = cos.type.shape[1] as number;
+  const rest = width / heads - 2 * half;
+  const byHead = g.reshape(x, [batch, tokens, heads, width / heads]);
+  const [a, b, ...still] = g.split(byHead, [half, half, ...(rest > 0 ? [rest] : [])], 3) as [Value, Value, ...Value[]];
+  const [c, s] = [cos, sin].map((table) => g.reshape(g.gather(table, positions, 0), [batch, tokens, 1, half])) as [
+    Value,
+    Value,
+  ];
+  const turned = [g.sub(g.mul(a, c), g.mul(b, s)), g.add(g.mul(b, c), g.mul(a, s))];
+  return g.reshape(g.concat([...turned, ...still], 3), [batch, tokens, width]);
 }
 
 /** The permutation that swaps the last two axes. */

@@ -33,7 +33,7 @@ export function rebuild(graph: Graph, replace: Replace): Graph {
           return [name, subgraph(inner.return(attribute.value.outputs.map((o) => current(o.value))))];
         }),
       );
-      const found = replace(into, { ...node, inputs, attributes });
+      const found = into.inBlockOf(node, () => replace(into, { ...node, inputs, attributes }));
       if (found)
         node.outputs.forEach((output, i) => {
           if (found[i] !== output) replaced.set(output, found[i]!);

@@ -17,6 +17,12 @@ export function widenWeights(graph: Graph): Graph {
 
   const widened = rebuild(graph, (g, node) => {
     if (!node.inputs.some((v) => v && stored.has(v))) return undefined;
+    const table = node.op === "Gather" && stored.get(node.inputs[0]!);
+    // Of an embedding the picked rows alone are widened, not the whole table.
+    if (table) {
+      const [rows] = g.emit("Gather", [table, node.inputs[1]], node.attributes);
+      return g.emit("Cast", [rows], { to: string("float32") });
+    }
     const inputs = node.inputs.map((v) => {
       const narrow = v && stored.get(v);
       return narrow ? g.emit("Cast", [narrow], { to: string(v.type.dtype) })[0]! : v;

@@ -41,6 +41,8 @@ export interface Runtime {
   readonly device: Device;
   /** Why it is this device. */
   readonly reason: string;
+  /** Bytes of memory that its work may take; undefined where that is not known. */
+  readonly memory?: number;
   /**
    * Lowers a graph for the device and makes it a session.
    * @throws {GloraError} FILE if a file of weights is missing or too short, GRAPH if the graph is not well formed

@@ -20,10 +20,9 @@ function counting(data: Dataset) {
       reads += indices.length;
       return splits.test.inputs(indices, o);
     };
-    return {
-      ...splits,
-      test: { ...splits.test, size: splits.test.size, labels: splits.test.labels, names: splits.test.names, inputs },
-    };
+    const { size, labels, names } = splits.test;
+    const targets: typeof splits.test.targets = (indices) => splits.test.targets(indices);
+    return { ...splits, test: { size, labels, names, rows: () => 1, targets, inputs } };
   };
   return { data: { ...data, prepare }, reads: () => reads };
 }

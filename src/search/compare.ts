@@ -122,5 +122,7 @@ const NOTHING: Split = {
   size: 0,
   labels: new Int32Array(),
   names: [],
+  rows: () => 1,
+  targets: () => ({ kind: "labels", labels: new Int32Array() }),
   inputs: () => Promise.reject(new Error("An empty split has no examples.")),
 };

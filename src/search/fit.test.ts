@@ -213,6 +213,8 @@ function watched(data: Dataset): Dataset & { readonly uses: SplitName[] } {
     size: split.size,
     labels: split.labels,
     names: split.names,
+    rows: (i) => split.rows(i),
+    targets: (indices) => split.targets(indices),
     inputs: (...args) => {
       uses.push(name);
       return split.inputs(...args);
@@ -231,7 +233,7 @@ function watched(data: Dataset): Dataset & { readonly uses: SplitName[] } {
 async function scoreOf(adapted: AdaptedModel, name: SplitName, genome?: Genome) {
   const split = (await tinyData().prepare(adapted.model.input))[name];
   const session = await runtime.open(adaptedGraph(adapted.model, { layout: adapted.layout, head: "trainable" }));
-  const score = await evaluate(session, split, 3, { feeds: trainableFeeds(adapted, genome) });
+  const score = await evaluate(session, split, adapted.model, { feeds: trainableFeeds(adapted, genome) });
   await session.dispose();
   return score;
 }
@@ -291,13 +293,13 @@ describe("linear", () => {
 
 describe("the head", () => {
   test("is kept where the labels are the model's own, in its order", () => {
-    expect(headFor(model, TINY_LABELS)).toBe(model);
+    expect(headFor(model, { kind: "classes", labels: TINY_LABELS })).toBe(model);
     for (const labels of [
       ["north", "south", "east"],
       ["a", "b", "c"],
       ["north", "east"],
     ])
-      expect(headFor(model, labels).head).toEqual({ name: "head", in: 16, out: labels.length, pretrained: false });
+      expect(headFor(model, { kind: "classes", labels }).head).toMatchObject({ out: labels.length, pretrained: false });
   });
 
   test("starts from the pretrained numbers where it is kept", async () => {

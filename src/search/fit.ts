@@ -9,6 +9,7 @@ import { type Genome, genomeToJson } from "../adapters/structure.js";
 import { GloraError } from "../base/errors.js";
 import { rngStream } from "../base/rng.js";
 import type { Dataset, Split, SplitName } from "../data/dataset.js";
+import type { Task } from "../data/task.js";
 import type { Metrics } from "../evaluation/metrics.js";
 import { Fields, throwProblems } from "../formats/fields.js";
 import { parseJson } from "../formats/folder.js";
@@ -17,7 +18,7 @@ import { cacheFeatures } from "../training/features.js";
 import { checkTrainOptions, type TrainOptions } from "../training/options.js";
 import { formatDuration } from "../training/progress.js";
 import { fileOf, memoryStore, type RunStore, readStored } from "../training/store.js";
-import { checkSplits, stepsOf } from "../training/train.js";
+import { checkSplits, classesOf, stepsOf } from "../training/train.js";
 import type { Candidate } from "./candidate.js";
 import { type FitEvent, type Phase, type Report, stopwatch } from "./events.js";
 import { measureTimes } from "./measure.js";
@@ -89,9 +90,10 @@ export interface SearchSummary {
 }
 
 /** The model with the head that the data needs: its own where the label names are the same, a new one otherwise. */
-export function headFor(model: Model, labels: readonly string[]): Model {
-  const own = model.head?.pretrained && model.labels?.length === labels.length;
-  return own && model.labels!.every((label, i) => label === labels[i]) ? model : model.withHead(labels);
+export function headFor(model: Model, task: Task): Model {
+  if (!("labels" in task)) return model.withTask(task);
+  const own = model.head?.pretrained && model.labels?.length === task.labels.length;
+  return own && model.labels!.every((label, i) => label === task.labels[i]) ? model : model.withTask(task);
 }
 
 /**
@@ -102,14 +104,14 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const { seed = 0, preset = "glora", recipe = "default", store = memoryStore(), signal } = o;
   const tell = (event: FitEvent): void => o.onProgress?.(event);
   const { seconds, timed, progress } = stopwatch(tell);
-  const full = headFor(base, data.labels);
+  const full = headFor(base, data.task);
   const space = presetSpace(preset, full.layers, o);
   const only = onlyGenome(space);
   const budget = budgetOf(space, o.budget);
-  const classes = data.labels.length;
+  const classes = classesOf(full);
   checkTrainOptions(trainingOf(recipe, seed, o.train), classes);
   checkTrainOptions(o.further || {}, classes);
-  if (classes < 2)
+  if (classes === 1 || (data.task.kind === "classes" && classes < 2))
     throw new GloraError(
       "DATA",
       `${data.name} has ${classes === 1 ? "one class" : "no classes"}; at least two are needed.`,
@@ -276,7 +278,7 @@ async function storedScores(store: RunStore): Promise<Scores | undefined> {
     const metrics = result.object(split);
     metrics.natural("examples");
     metrics.numbers("accuracy");
-    if (!Array.isArray(metrics.raw("confusion"))) metrics.refuse("confusion", "a list is expected");
+    metrics.numbers("loss");
   }
   throwProblems("CONFIG", file, result.problems);
   const { validation, test } = json as Partial<Scores>;

@@ -10,7 +10,7 @@ import { trainingOf } from "./recipe.js";
 test("measures what a plan needs, for steps that are split too, and trains nothing", async () => {
   const runtime = await createNodeRuntime({ threads: 1 });
   try {
-    const model = (await openTiny(runtime)).withHead(TINY_LABELS);
+    const model = (await openTiny(runtime)).withTask({ kind: "classes", labels: TINY_LABELS });
     const splits = await tinyData({ counts: { train: 30, validation: 15 } }).prepare(model.input);
     const net = supernet(model, presetSpace("glora", model.layers, { rank: 2 }), rngStream(0, "test"));
     const before = net.parameters.slice();

@@ -1,10 +1,12 @@
 /** Times a few steps, so that a plan can be made from them. Nothing is trained: the numbers stay as they are. */
-import { adaptedGraph, INPUTS } from "../adapters/adapted-graph.js";
+import { adaptedGraph } from "../adapters/adapted-graph.js";
 import { type AdaptedModel, trainableFeeds } from "../adapters/adapted-model.js";
+import { lossFeeds } from "../adapters/loss-feeds.js";
 import { drawGenome, namedGenomes } from "../adapters/space.js";
 import { throwIfAborted } from "../base/errors.js";
 import { rngStream } from "../base/rng.js";
 import type { Split, SplitName } from "../data/dataset.js";
+import { scoringGraph } from "../evaluation/evaluate.js";
 import type { TrainOptions } from "../training/options.js";
 import type { MeasuredTimes } from "./plan.js";
 
@@ -25,20 +27,21 @@ export async function measureTimes(
   const size = Math.min(train.microBatchSize ?? stepSize, stepSize);
   const indices = Array.from({ length: size }, (_, i) => i);
   const inputs = await splits.train.inputs(indices);
-  const targets = {
-    [INPUTS.exampleWeights]: { dtype: "float32", shape: [size], data: new Float32Array(size).fill(1 / size) },
-    [INPUTS.labels]: { dtype: "int32", shape: [size], data: Int32Array.from(indices, (i) => splits.train.labels[i]!) },
-  } as const;
-  const loss = { kind: "cross-entropy" } as const;
+  const rows = indices.reduce((sum, i) => sum + splits.train.rows(i), 0);
+  const targets = lossFeeds(model, splits.train.targets(indices), new Float32Array(rows).fill(1 / rows));
+  const loss = { kind: model.loss };
+  const scored = model.rows === "tokens"; // its scores come from the loss
 
   /** Seconds of a run, the mean over drawn structures, which differ in cost. */
   const time = async (training: boolean): Promise<number> => {
-    const graph = adaptedGraph(model, { layout, head: "trainable", ...(training && { loss, gradients: true }) });
+    const graph = training
+      ? adaptedGraph(model, { layout, head: "trainable", loss, logits: false, gradients: true })
+      : scoringGraph(model, { layout, head: "trainable" });
     const session = await model.runtime.open(graph, { name: "measurement", keepArena: true });
     const run = async () => {
       throwIfAborted(signal);
       const feeds = trainableFeeds(net, net.genome ?? drawGenome(space, rng));
-      await session.run({ ...inputs, ...feeds, ...(training && targets) });
+      await session.run({ ...inputs, ...feeds, ...((training || scored) && targets) });
     };
     try {
       await run();

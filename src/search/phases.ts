@@ -1,10 +1,9 @@
 /** The phases of a fit; each goes on from what the store holds of it. */
-import { adaptedGraph } from "../adapters/adapted-graph.js";
 import { type AdaptedModel, trainableFeeds } from "../adapters/adapted-model.js";
 import type { Budget } from "../adapters/budget.js";
 import type { Genome } from "../adapters/structure.js";
 import type { Split, SplitName } from "../data/dataset.js";
-import { evaluate } from "../evaluation/evaluate.js";
+import { evaluate, scoringGraph } from "../evaluation/evaluate.js";
 import type { Metrics } from "../evaluation/metrics.js";
 import { Fields } from "../formats/fields.js";
 import { decodeTrainState, encodeTrainState } from "../training/checkpoint.js";
@@ -61,7 +60,7 @@ export async function trainPhase(
       accuracy = validation.accuracy;
       tell({ type: "validation", phase, epoch, accuracy, loss, trainLoss });
       const scores = Object.fromEntries(
-        Object.entries(validation.scores).map(([name, { confusion: _, ...metrics }]) => [name, metrics]),
+        Object.entries(validation.scores).map(([name, metrics]) => [name, { ...metrics, confusion: undefined }]),
       );
       await store.append("log.jsonl", `${JSON.stringify({ phase, ...validation, scores })}\n`);
     },
@@ -101,13 +100,13 @@ export async function searchPhase(
   const lines = jsonLines((await readStored(store, file)) ?? "", place);
   const history = decodeHistory(lines, space, place);
   await store.write(file, lines.map(({ text }) => text).join(""));
-  const graph = adaptedGraph(model, { layout, head: "trainable" });
+  const graph = scoringGraph(model, { layout, head: "trainable" });
   const session = await model.runtime.open(graph, { name: "search", keepArena: true });
   const { finalists: count = 0 } = plan;
   let done = history.length + history.filter(({ rescored }) => rescored).length;
   const report = progress("search", "candidate", candidatesOf(plan) + count, done);
   const scoreOn = (split: Split, genome: Genome): Promise<Metrics> =>
-    evaluate(session, split, model.head!.out, { feeds: trainableFeeds(net, genome), signal });
+    evaluate(session, split, model, { feeds: trainableFeeds(net, genome), signal });
   try {
     return await evolve({
       ...plan,
@@ -132,7 +131,12 @@ export async function searchPhase(
 
 /** The score of two splits together. */
 function pooled(a: Metrics, b: Metrics): Score {
-  const mean = (x: number, y: number): number => (x * a.examples + y * b.examples) / (a.examples + b.examples);
+  // The loss is a mean over what is scored: tokens, or examples.
+  const [m, n] = [a, b].map((metrics) => ("tokens" in metrics ? Number(metrics.tokens) : metrics.examples)) as [
+    number,
+    number,
+  ];
+  const mean = (x: number, y: number): number => (x * m + y * n) / (m + n);
   return { accuracy: mean(a.accuracy, b.accuracy), loss: mean(a.loss, b.loss) };
 }
 
@@ -143,13 +147,13 @@ export async function scoreSplits(
   { signal, progress }: RunContext,
 ): Promise<{ readonly validation: Metrics | undefined; readonly test: Metrics | undefined }> {
   const { model, layout } = adapted;
-  const session = await model.runtime.open(adaptedGraph(model, { layout, head: "trainable" }), { name: "scores" });
+  const session = await model.runtime.open(scoringGraph(model, { layout, head: "trainable" }), { name: "scores" });
   const report = progress("scores", "example", splits.validation.size + splits.test.size);
   const feeds = trainableFeeds(adapted);
   const score = async (split: Split, before: number): Promise<Metrics | undefined> => {
     if (split.size === 0) return undefined;
     const onProgress = (done: number) => report("", before + done);
-    return evaluate(session, split, model.head!.out, { feeds, signal, onProgress });
+    return evaluate(session, split, model, { feeds, signal, onProgress });
   };
   try {
     return {

@@ -67,7 +67,7 @@ const shaping = (o: FitOptions): Record<Exclude<keyof FitOptions, Handling>, unk
 const DEFAULTS = { preset: "glora", recipe: "default", maxSeconds: 3600, seed: 0 };
 
 /** As it is read back: without what is undefined. */
-const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
+export const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 /**
  * Compares what a run was begun with, if the store holds one, with what it is to go on with.
@@ -84,11 +84,17 @@ export async function checkRun(store: RunStore, config: RunConfig, data: Dataset
     ...differences(stored.options, config.options, "options"),
     ...differences(comparable(known), comparable(plain(data.describe()) as Json), "data"),
   ];
-  if (found.length === 0) return true;
+  refuseDifferences("run", found);
+  return true;
+}
+
+/** @throws {GloraError} CONFIG naming them all, if there are any */
+export function refuseDifferences(what: string, found: readonly string[]): void {
+  if (found.length === 0) return;
   throw new GloraError(
     "CONFIG",
-    `This run was begun with other settings; it goes on only with its own:${found.map((line) => `\n  ${line}`).join("")}\n` +
-      "Choose another folder for a new run, or go on with the settings of this one.",
+    `This ${what} was begun with other settings; it goes on only with its own:${found.map((line) => `\n  ${line}`).join("")}\n` +
+      `Choose another folder for a new ${what}, or go on with the settings of this one.`,
     { differences: found },
   );
 }
@@ -148,7 +154,7 @@ export async function readDescription(store: RunStore): Promise<Json | undefined
 /** Where a folder lies and which other files lie in it does not change the data. */
 const NOT_COMPARED = ["folder", "ignored"];
 
-const comparable = (description: Json): Json =>
+export const comparable = (description: Json): Json =>
   isObject(description)
     ? Object.fromEntries(Object.entries(description).filter(([key]) => !NOT_COMPARED.includes(key)))
     : description;
@@ -157,7 +163,7 @@ const comparable = (description: Json): Json =>
 const NAMED = 3;
 
 /** What differs between the stored and the given value, a line for each place. */
-function differences(stored: Json | undefined, given: Json | undefined, place: string): string[] {
+export function differences(stored: Json | undefined, given: Json | undefined, place: string): string[] {
   if (isObject(stored) && isObject(given)) {
     const keys = new Set([...Object.keys(stored), ...Object.keys(given)]);
     return [...keys].flatMap((key) => differences(stored[key], given[key], `${place}.${key}`));

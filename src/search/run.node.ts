@@ -1,7 +1,6 @@
 /** Fits that live in a folder: config, plan, log, checkpoints, adapter and results; begun, interrupted, resumed. */
 import { basename, join, resolve as resolvePath } from "node:path";
-import { openAdapter } from "../adapters/adapter-file.js";
-import { describeBase, saveAdapter } from "../adapters/adapter-file.node.js";
+import { describeBase, openAdapterPath, saveAdapter } from "../adapters/adapter-file.node.js";
 import { toAdapter } from "../adapters/attach.js";
 import { type MergeOptions, type MergeResult, mergeModel } from "../adapters/export.node.js";
 import { GloraError } from "../base/errors.js";
@@ -9,7 +8,7 @@ import { packageVersion } from "../base/version.node.js";
 import type { Dataset } from "../data/dataset.js";
 import { type DataSource, openData } from "../data/open.node.js";
 import { Fields, throwProblems } from "../formats/fields.js";
-import { contentOf, liesIn, openFolder } from "../formats/folder.node.js";
+import { contentOf, liesIn } from "../formats/folder.node.js";
 import type { Model } from "../models/model.js";
 import { openModel } from "../models/open.node.js";
 import type { DeviceName, Runtime } from "../runtime/runtime.js";
@@ -97,7 +96,7 @@ export async function resume(path: string, o: ResumeOptions = {}): Promise<Run> 
       ...options,
       ...(modelConfig !== undefined && { modelConfig }),
       ...(adapter !== undefined && {
-        adapter: { ...(await openAdapter(await openFolder(from(adapter)))), name: adapter },
+        adapter: { ...(await openAdapterPath(from(adapter))), name: adapter },
       }),
       ...hooks,
       out: path,

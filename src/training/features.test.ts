@@ -15,7 +15,7 @@ let runtime: Runtime;
 let model: Model;
 beforeAll(async () => {
   runtime = await createNodeRuntime({ threads: 1 });
-  model = (await openTiny(runtime)).withHead(TINY_LABELS);
+  model = (await openTiny(runtime)).withTask({ kind: "classes", labels: TINY_LABELS });
 }, 60_000);
 afterAll(() => runtime.dispose());
 

@@ -54,15 +54,19 @@ const headAlone = (model: Model, width: number): Model => ({
   ...model,
   layers: [],
   residualBranches: 0,
+  rows: "examples",
+  feeds: (inputs) => ({ ...inputs }),
   inputs: (g) => ({ features: g.input("features", "float32", ["batch", width]) }),
   trunk: (_, __, inputs) => inputs["features"]!,
 });
 
 /** @param rows  features [size, width] */
-const featureSplit = ({ size, labels, names }: Split, rows: Float32Array, width: number): Split => ({
-  size,
-  labels,
-  names,
+const featureSplit = (split: Split, rows: Float32Array, width: number): Split => ({
+  size: split.size,
+  labels: split.labels,
+  names: split.names,
+  rows: () => 1,
+  targets: (indices) => split.targets(indices),
   inputs: async (indices) => {
     const data = new Float32Array(indices.length * width);
     indices.forEach((index, i) => {

@@ -31,6 +31,13 @@ export interface TrainOptions {
   readonly labelSmoothing?: number;
   /** Loss. Default: cross-entropy; `mse` compares the outputs with one-hot targets. */
   readonly loss?: "cross-entropy" | "mse";
+  /**
+   * Compute the activations of each block again in the backward pass instead of keeping them: a third more arithmetic, the
+   * same numbers. Default: where a step would need more memory than `memoryLimit`.
+   */
+  readonly recompute?: boolean;
+  /** Bytes that a step may take, weights included. Default: what the runtime says that its machine has. */
+  readonly memoryLimit?: number;
   /** Weights of the classes in the loss: given one by one, or inversely to their frequency. Default: equal. */
   readonly classWeights?: "balanced" | readonly number[];
   /** Random changes of the training inputs. Default: none. */
@@ -58,6 +65,7 @@ const NUMBERS = {
   warmupEpochs: rate,
   dropPath: share,
   labelSmoothing: share,
+  memoryLimit: { text: "a number of bytes above 0", holds: (n: number) => n > 0 },
   validateEvery: whole,
   patience: whole,
 } satisfies Partial<Record<keyof TrainOptions, unknown>>;

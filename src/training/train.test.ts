@@ -20,7 +20,7 @@ let model: Model;
 let splits: Record<SplitName, Split>;
 beforeAll(async () => {
   runtime = await createNodeRuntime({ threads: 1 });
-  model = (await openTiny(runtime)).withHead(TINY_LABELS);
+  model = (await openTiny(runtime)).withTask({ kind: "classes", labels: TINY_LABELS });
   splits = await tinyData().prepare(model.input);
 }, 60_000);
 afterAll(() => runtime.dispose());
@@ -161,7 +161,7 @@ test("validation scores named fixed structures as they are, never the last draw"
   const session = await runtime.open(adaptedGraph(model, { layout: adapted.layout, head: "trainable" }));
   for (const [name, genome] of named) {
     const feeds = trainableFeeds(adapted, genome);
-    expect(validations[1]!.scores[name]).toEqual(await evaluate(session, splits.validation, 3, { feeds }));
+    expect(validations[1]!.scores[name]).toEqual(await evaluate(session, splits.validation, model, { feeds }));
   }
   await session.dispose();
   const accuracies = Object.values(validations[1]!.scores).map((score) => score.accuracy);
@@ -180,7 +180,7 @@ test("the best state is kept beside the last one", async () => {
 
   adapted.parameters.set(best!.parameters);
   const session = await runtime.open(adaptedGraph(model, { layout: adapted.layout, head: "trainable" }));
-  const score = await evaluate(session, splits.validation, 3, { feeds: trainableFeeds(adapted) });
+  const score = await evaluate(session, splits.validation, model, { feeds: trainableFeeds(adapted) });
   await session.dispose();
   expect(score.loss).toBe(best!.loss);
 });
@@ -299,6 +299,8 @@ describe("odd data", () => {
     size: indices.length,
     labels: Int32Array.from(indices, (i) => split.labels[i]!),
     names: indices.map((i) => split.names[i]!),
+    rows: () => 1,
+    targets: (own) => split.targets(own.map((i) => indices[i]!)),
     inputs: (own, o) =>
       split.inputs(
         own.map((i) => indices[i]!),
@@ -372,4 +374,30 @@ describe("odd data", () => {
     expect(new Set(losses)).toEqual(new Set([0]));
     expect(adapted.parameters).toEqual(before);
   });
+});
+
+test("activations that are computed again train to the same bits; a memory limit makes it so", async () => {
+  const o = { ...options, epochs: 1 };
+  const trainedWith = async (more: Partial<TrainOptions>): Promise<Float32Array> => {
+    const adapted = newSupernet();
+    await train(adapted, splits, { ...o, ...more });
+    return adapted.parameters;
+  };
+  const kept = await trainedWith({ recompute: false });
+  expect(await trainedWith({ recompute: true })).toEqual(kept);
+  const opened: number[] = [];
+  const watching: Runtime = {
+    ...runtime,
+    device: runtime.device,
+    open: (graph, more) => {
+      if (more?.name === "training") opened.push(graph.nodes.filter(({ name }) => name.endsWith("@again")).length);
+      return runtime.open(graph, more);
+    },
+  };
+  for (const memoryLimit of [1, 1e12]) {
+    const adapted = newSupernet();
+    await train({ ...adapted, model: { ...adapted.model, runtime: watching } }, splits, { ...o, memoryLimit });
+  }
+  expect(opened[0]).toBeGreaterThan(10);
+  expect(opened[1]).toBe(0);
 });

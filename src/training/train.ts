@@ -2,19 +2,22 @@
  * The training loop: of a supernet, which draws a structure at every step, or of one fixed structure. It holds no file
  * and no clock: what must survive an interruption goes out through `onCheckpoint`, and comes back in through `resume`.
  */
-import { adaptedGraph, INPUTS } from "../adapters/adapted-graph.js";
+import { type AdaptedGraphOptions, adaptedGraph, INPUTS } from "../adapters/adapted-graph.js";
 import { type AdaptedModel, formKinds, pullBack, trainableFeeds, usedByGenome } from "../adapters/adapted-model.js";
+import { lossFeeds } from "../adapters/loss-feeds.js";
 import { drawGenome, namedGenomes } from "../adapters/space.js";
 import type { Genome } from "../adapters/structure.js";
 import { GloraError, throwIfAborted } from "../base/errors.js";
 import { rngStream } from "../base/rng.js";
 import type { Tensor } from "../base/tensor.js";
 import type { Split } from "../data/dataset.js";
-import { evaluate } from "../evaluation/evaluate.js";
+import { byLength, evaluate, scoringGraph } from "../evaluation/evaluate.js";
 import { balancedClassWeights, type Metrics } from "../evaluation/metrics.js";
+import type { Model } from "../models/model.js";
 import type { Session } from "../runtime/runtime.js";
 import { clipGradientNorm } from "./clip.js";
 import { dropPathMasks, dropPathRates } from "./drop-path.js";
+import { estimateMemory } from "./memory.js";
 import { adamw, type OptimizerState } from "./optimizer.js";
 import { checkTrainOptions, type TrainOptions } from "./options.js";
 import { counted } from "./progress.js";
@@ -98,7 +101,7 @@ export async function train(
 ): Promise<TrainResult> {
   const { model, parameters, tensors, space, layout } = adapted;
   const { signal } = hooks;
-  const classes = model.head!.out;
+  const classes = classesOf(model);
   checkTrainOptions(o, classes);
   checkSplits(splits, classes);
   const steps = stepsOf(splits.train.size, o);
@@ -112,6 +115,7 @@ export async function train(
     ? new Map([["structure", undefined]])
     : namedGenomes(space);
   const classWeights = weightsOfClasses(o, splits.train.labels, classes);
+  const lossKind = o.loss ?? model.loss;
   const rows = model.residualBranches;
   const dropRates = o.dropPath && rows > 0 ? dropPathRates(o.dropPath, rows / 2) : undefined;
 
@@ -139,8 +143,9 @@ export async function train(
     const isBest =
       best === undefined ||
       all.length === 0 ||
-      accuracy > best.accuracy ||
-      (accuracy === best.accuracy && meanLoss < best.loss);
+      // Of language and of numbers the loss says more: the share of likeliest tokens hardly moves.
+      (classes > 0 && accuracy > best.accuracy) ||
+      ((classes === 0 || accuracy === best.accuracy) && meanLoss < best.loss);
     if (isBest) best = { step, accuracy, loss: meanLoss, parameters: parameters.slice() };
     sinceBest = isBest ? 0 : sinceBest + 1;
     const trainLoss = lossSum / lossCount;
@@ -153,13 +158,16 @@ export async function train(
   if (ended()) return result();
 
   const head = "trainable" as const;
-  const loss = { kind: o.loss ?? "cross-entropy", smoothing: o.labelSmoothing ?? 0 };
+  const loss = { kind: lossKind, smoothing: o.labelSmoothing ?? 0 };
   const sessions: Session[] = [];
   try {
-    const graph = adaptedGraph(model, { layout, head, loss, gradients: true, dropPath: dropRates !== undefined });
+    const dropPath = dropRates !== undefined;
+    const asked = { layout, head, loss, logits: false, gradients: true, dropPath };
+    const recompute = await recomputes(model, splits.train, asked, o, dropRates);
+    const graph = adaptedGraph(model, { ...asked, recompute });
     const training = await model.runtime.open(graph, { name: "training", keepArena: true });
     sessions.push(training);
-    const scoring = await model.runtime.open(adaptedGraph(model, { layout, head }), { name: "validation" });
+    const scoring = await model.runtime.open(scoringGraph(model, { layout, head }), { name: "validation" });
     sessions.push(scoring);
 
     const gradients = new Float32Array(parameters.length);
@@ -180,7 +188,8 @@ export async function train(
 
       // One structure a step, shared by its micro-batches.
       const genome = adapted.genome ?? drawGenome(space, rngStream(o.seed, `structure of step ${step}`));
-      const batches = microBatches(splits.train, indices, o, step, dropRates, classWeights, classes);
+      const compared = { ...model, loss: lossKind };
+      const batches = microBatches(splits.train, indices, o, step, dropRates, classWeights, compared);
       const found = await accumulate(training, batches, trainableFeeds(adapted, genome));
       if (!Number.isFinite(found.loss)) throw diverged("training", step);
       if (hooks.checkpointDue?.()) await checkpoint();
@@ -206,6 +215,29 @@ export async function train(
   }
 }
 
+/** Whether a step's activations are computed again: as asked, or where those of the longest examples would not fit. */
+async function recomputes(
+  model: Model,
+  split: Split,
+  asked: AdaptedGraphOptions,
+  o: TrainOptions,
+  dropRates: readonly number[] | undefined,
+): Promise<boolean> {
+  const limit = o.memoryLimit ?? model.runtime.memory;
+  if (o.recompute !== undefined || limit === undefined) return o.recompute ?? false;
+  const size = Math.min(o.microBatchSize ?? o.batchSize, split.size);
+  const longest = byLength(
+    split,
+    Array.from({ length: split.size }, (_, i) => i),
+  ).slice(-size);
+  const feeds = microBatches(split, longest, { ...o, microBatchSize: size }, 0, dropRates, undefined, model);
+  for await (const inputs of feeds) {
+    const { weights, activations } = estimateMemory(model, asked, inputs);
+    return weights + activations > limit;
+  }
+  return false;
+}
+
 /** Scores of the watched structures by name; none without a validation split. */
 async function scoresOf(
   session: Session,
@@ -218,7 +250,7 @@ async function scoresOf(
   if (split.size === 0) return scores;
   for (const [name, genome] of watched) {
     const feeds = trainableFeeds(adapted, genome);
-    scores[name] = await evaluate(session, split, adapted.model.head!.out, { feeds, signal });
+    scores[name] = await evaluate(session, split, adapted.model, { feeds, signal });
   }
   return scores;
 }
@@ -229,9 +261,14 @@ const START = { step: 0, best: undefined, sinceBest: 0, lossSum: 0, lossCount: 0
 const orderOf = (epoch: number, examples: number, seed: number): number[] =>
   rngStream(seed, `order of epoch ${epoch}`).shuffle(Array.from({ length: examples }, (_, i) => i));
 
+/** How many classes each example may be of; 0 where it is of none. */
+export const classesOf = ({ head, loss, rows }: Model): number =>
+  loss === "cross-entropy" && rows === "examples" ? head!.out : 0;
+
 /** @throws {GloraError} DATA if there is nothing to train on, or an example's label is none of the classes */
 export function checkSplits(splits: Readonly<Record<string, Split>>, classes: number): void {
   if (splits["train"]?.size === 0) throw new GloraError("DATA", "The training split is empty: nothing to train on.");
+  if (classes === 0) return;
   for (const [split, { labels, names }] of Object.entries(splits)) {
     const wrong = labels.findIndex((label) => label < 0 || label >= classes);
     if (wrong < 0) continue;
@@ -256,36 +293,34 @@ const diverged = (loss: "training" | "validation", step: number): GloraError =>
 /** What a part of a step is fed with, beside the trained numbers. */
 type Feeds = Record<string, Tensor>;
 
-/** The parts of a step, one after the other; each example's weight is its class's over the count of the whole step. */
+/**
+ * The parts of a step, one after the other, examples of like lengths together. Each row's weight is its class's over the
+ * sum of the whole step, so that the split into parts changes nothing.
+ */
 async function* microBatches(
   split: Split,
-  indices: readonly number[],
+  step: readonly number[],
   o: TrainOptions,
-  step: number,
+  number: number,
   dropRates: readonly number[] | undefined,
   classWeights: ArrayLike<number> | undefined,
-  classes: number,
+  model: Pick<Model, "head" | "loss">,
 ): AsyncGenerator<Feeds> {
-  const labels = Int32Array.from(indices, (i) => split.labels[i]!);
-  const weights = Float32Array.from(labels, (label) => classWeights?.[label] ?? 1);
+  const size = o.microBatchSize ?? step.length;
+  const indices = size < step.length ? byLength(split, step) : step;
+  const weightsOf = (part: readonly number[]): Float32Array =>
+    Float32Array.from(part.flatMap((i) => Array<number>(split.rows(i)).fill(classWeights?.[split.labels[i]!] ?? 1)));
   // As PyTorch's weighted mean: divided by the sum of the weights (the count, where all are 1). A step whose classes all
   // have weight 0 moves nothing.
-  const total = weights.reduce((a, b) => a + b, 0) || 1;
-  const augmenting = o.augment ? { rng: rngStream(o.seed, `augmentation of step ${step}`) } : {};
-  const dropping = rngStream(o.seed, `drop-path of step ${step}`);
-  const size = o.microBatchSize ?? indices.length;
+  const total = weightsOf(indices).reduce((a, b) => a + b, 0) || 1;
+  const augmenting = o.augment ? { rng: rngStream(o.seed, `augmentation of step ${number}`) } : {};
+  const dropping = rngStream(o.seed, `drop-path of step ${number}`);
   for (let from = 0; from < indices.length; from += size) {
     const part = indices.slice(from, from + size);
-    const n = part.length;
-    const feeds: Feeds = await split.inputs(part, augmenting);
-    const own = labels.subarray(from, from + n);
-    feeds[INPUTS.exampleWeights] = {
-      dtype: "float32",
-      shape: [n],
-      data: weights.subarray(from, from + n).map((w) => w / total),
-    };
-    if (o.loss === "mse") feeds[INPUTS.targets] = { dtype: "float32", shape: [n, classes], data: oneHot(own, classes) };
-    else feeds[INPUTS.labels] = { dtype: "int32", shape: [n], data: own.slice() };
+    const inputs = await split.inputs(part, augmenting);
+    const n = Object.values(inputs)[0]!.shape[0]!;
+    const weights = weightsOf(part).map((weight) => weight / total);
+    const feeds: Feeds = { ...inputs, ...lossFeeds(model, split.targets(part), weights) };
     if (dropRates)
       feeds[INPUTS.dropPath] = {
         dtype: "float32",
@@ -319,14 +354,6 @@ function scheduleOf(o: TrainOptions, steps: { readonly perEpoch: number; readonl
 
 function weightsOfClasses(o: TrainOptions, labels: Int32Array, classes: number): ArrayLike<number> | undefined {
   return o.classWeights === "balanced" ? balancedClassWeights(labels, classes) : o.classWeights;
-}
-
-function oneHot(labels: Int32Array, classes: number): Float32Array {
-  const targets = new Float32Array(labels.length * classes);
-  labels.forEach((label, i) => {
-    targets[i * classes + label] = 1;
-  });
-  return targets;
 }
 
 const mean = (values: readonly number[]): number =>

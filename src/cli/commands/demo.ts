@@ -4,6 +4,7 @@ import { mergeModel } from "../../adapters/export.node.js";
 import { type PresetName, presetSpace } from "../../adapters/presets.js";
 import { onlyGenome } from "../../adapters/space.js";
 import { GloraError } from "../../base/errors.js";
+import { labelsOf } from "../../data/dataset.js";
 import { digits } from "../../data/digits.node.js";
 import { readJson } from "../../formats/folder.js";
 import { contentOf, openFolder } from "../../formats/folder.node.js";
@@ -42,7 +43,7 @@ export const demo = defineCommand({
   async run({ short, out, seed }, context) {
     const started = performance.now();
     const data = digits();
-    const isOurs = await isDemoModel(out, data.labels);
+    const isOurs = await isDemoModel(out, labelsOf(data.task));
     const model = await openModel(embeddedModel);
     try {
       const ssf = presetSpace("ssf", model.layers);

@@ -1,8 +1,7 @@
-import { openAdapter } from "../../adapters/adapter-file.js";
+import { openAdapterPath } from "../../adapters/adapter-file.node.js";
 import { attachAdapter } from "../../adapters/attach.js";
 import { openData } from "../../data/open.node.js";
 import { testModel } from "../../evaluation/test-model.js";
-import { openFolder } from "../../formats/folder.node.js";
 import { openModel } from "../../models/open.node.js";
 import { trackProgress } from "../../training/progress.js";
 import { defineCommand } from "../command.js";
@@ -42,8 +41,7 @@ export const evalCommand = defineCommand({
     const data = await openData({ path: source, ...given({ split: splitShares, seed: dataSeed }) });
     const model = await openModel(path, given({ config, device }));
     try {
-      const subject =
-        folder === undefined ? model : await attachAdapter(model, await openAdapter(await openFolder(folder)));
+      const subject = folder === undefined ? model : await attachAdapter(model, await openAdapterPath(folder));
       let report: ReturnType<typeof trackProgress> | undefined;
       let seen = 0;
       const metrics = await testModel(subject, data, {

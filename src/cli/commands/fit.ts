@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { openAdapter } from "../../adapters/adapter-file.js";
+import { openAdapterPath } from "../../adapters/adapter-file.node.js";
 import { openData } from "../../data/open.node.js";
-import { contentOf, openFolder, removePartial } from "../../formats/folder.node.js";
+import { contentOf, removePartial } from "../../formats/folder.node.js";
 import { openModel } from "../../models/open.node.js";
 import type { FitOptions } from "../../search/fit.js";
 import { fit as fitRun, type Run } from "../../search/run.node.js";
@@ -108,7 +108,7 @@ async function startRun(values: RunValues, context: Context, options: FitOptions
   const model = await openModel(values.model, given({ config: values.config, device: values.device }));
   try {
     const { budget, preset, rank, ranks, layers, a, addBiases, seed, config, out } = values;
-    const adapter = values.adapter === undefined ? undefined : await openAdapter(await openFolder(values.adapter));
+    const adapter = values.adapter === undefined ? undefined : await openAdapterPath(values.adapter);
     const run = await savingTo(out, () =>
       fitRun(model, data, {
         ...given({ budget, rank, ranks, layers, adapter, modelConfig: config }),

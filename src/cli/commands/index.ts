@@ -2,6 +2,7 @@
 import type { Command } from "../command.js";
 import { demo } from "./demo.js";
 import { evalCommand } from "./eval.js";
+import { exportAdapter } from "./export-adapter.js";
 import { fit, train } from "./fit.js";
 import { inspect } from "./inspect.js";
 import { merge } from "./merge.js";
@@ -16,6 +17,7 @@ export const commands: readonly Command[] = [
   search,
   resume,
   merge,
+  exportAdapter,
   evalCommand,
   predict,
   inspect,

@@ -1,4 +1,5 @@
 import { inspectModel, type ModelFacts } from "../../adapters/inspect-model.js";
+import type { ImagePreprocessing } from "../../data/image-spec.js";
 import { openModel } from "../../models/open.node.js";
 import { formatCount } from "../../training/progress.js";
 import { defineCommand } from "../command.js";
@@ -30,19 +31,13 @@ export const inspect = defineCommand({
 
 function describe(facts: ModelFacts, paint: Paint): string {
   const { name, family, parameters, layers, head, labels, input, methods, budgets } = facts;
-  const { mean, std, interpolation } = input;
   const some = labels?.slice(0, 5).join(", ");
   const classes = head
-    ? `${head.name}, ${head.out} outputs${some ? ` (${some}${head.out > 5 ? ", …" : ""})` : ""}`
+    ? `${head.layers.at(-1)!.name}, ${head.out} outputs${some ? ` (${some}${head.out > 5 ? ", …" : ""})` : ""}`
     : "none";
   const overview = table(
     ["", ""],
-    [
-      ["family", family],
-      ["parameters", formatCount(parameters)],
-      ["head", classes],
-      ["image", `${sizeText(input)}, ${interpolation}, mean ${mean.join(" ")}, std ${std.join(" ")}`],
-    ],
+    [["family", family], ["parameters", formatCount(parameters)], ["head", classes], inputRow(input)],
   );
   const layerTable = table(
     ["layer", "in", "out", "bias", "parameters"],
@@ -85,7 +80,15 @@ function describe(facts: ModelFacts, paint: Paint): string {
 const biasText = ({ bias, addableBias }: ModelFacts["layers"][number]): string =>
   bias ? "yes" : addableBias ? "can be added" : "no";
 
-function sizeText({ resize, crop, channels }: ModelFacts["input"]): string {
+function inputRow(input: ModelFacts["input"]): [string, string] {
+  if (input.kind === "image") {
+    const { interpolation, mean, std } = input;
+    return ["image", `${sizeText(input)}, ${interpolation}, mean ${mean.join(" ")}, std ${std.join(" ")}`];
+  }
+  return ["text", `up to ${input.maxTokens} tokens of ${input.vocabulary}, ${input.attention}`];
+}
+
+function sizeText({ resize, crop, channels }: ImagePreprocessing): string {
   const size = crop ?? (resize.mode === "shortest-edge" ? { height: resize.edge, width: resize.edge } : resize);
   return `${size.height} × ${size.width}, ${channels} channels`;
 }

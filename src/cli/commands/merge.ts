@@ -1,11 +1,9 @@
-import { openAdapter } from "../../adapters/adapter-file.js";
-import { verifyBase } from "../../adapters/adapter-file.node.js";
+import { openAdapterPath, verifyBase } from "../../adapters/adapter-file.node.js";
 import { attachAdapter } from "../../adapters/attach.js";
 import { mergeModel } from "../../adapters/export.node.js";
 import type { Split } from "../../data/dataset.js";
 import { imageFiles } from "../../data/image-files.node.js";
 import { openData } from "../../data/open.node.js";
-import { openFolder } from "../../formats/folder.node.js";
 import type { Model } from "../../models/model.js";
 import { openModel } from "../../models/open.node.js";
 import { defineCommand } from "../command.js";
@@ -46,7 +44,7 @@ export const merge = defineCommand({
   async run({ model: path, adapter: folder, out, data = "digits", dtype, verify, config, device }, context) {
     const model = await openModel(path, given({ config, device }));
     try {
-      const file = await openAdapter(await openFolder(folder));
+      const file = await openAdapterPath(folder);
       if (verify) await verifyBase(file.manifest.base, model.folder);
       const adapted = await attachAdapter(model, file);
       const split = await someImages(data, model);

@@ -1,8 +1,7 @@
-import { openAdapter } from "../../adapters/adapter-file.js";
+import { openAdapterPath } from "../../adapters/adapter-file.node.js";
 import { attachAdapter } from "../../adapters/attach.js";
 import { imageFiles } from "../../data/image-files.node.js";
 import { predict as predictSplit } from "../../evaluation/predict.js";
-import { openFolder } from "../../formats/folder.node.js";
 import { openModel } from "../../models/open.node.js";
 import { trackProgress } from "../../training/progress.js";
 import { defineCommand } from "../command.js";
@@ -33,8 +32,7 @@ export const predict = defineCommand({
     const model = await openModel(path, given({ config, device }));
     try {
       const images = await imageFiles(data);
-      const subject =
-        folder === undefined ? model : await attachAdapter(model, await openAdapter(await openFolder(folder)));
+      const subject = folder === undefined ? model : await attachAdapter(model, await openAdapterPath(folder));
       const split = images.prepare(model.input);
       const tracker = trackProgress(split.size, () => performance.now() / 1000);
       for await (const prediction of predictSplit(subject, split, { batchSize, signal: context.signal })) {

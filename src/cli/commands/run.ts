@@ -1,11 +1,11 @@
-import { realpath, stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import { openAdapter } from "../../adapters/adapter-file.js";
+import type { AdapterFile } from "../../adapters/adapter-file.js";
+import { openAdapterPath } from "../../adapters/adapter-file.node.js";
 import { runModel } from "../../adapters/run-model.js";
 import { GloraError } from "../../base/errors.js";
 import type { Tensor } from "../../base/tensor.js";
 import { openFile } from "../../formats/file.node.js";
-import { openFolder } from "../../formats/folder.node.js";
 import { readBytes, readSafetensors, type TensorEntry } from "../../formats/safetensors.js";
 import { writeSafetensors } from "../../formats/safetensors-file.node.js";
 import type { Model } from "../../models/model.js";
@@ -56,11 +56,11 @@ export const run = defineCommand({
     const inputs = await readInputs(entries);
     const model = await openModel(path, given({ config, device }));
     try {
-      const adapter = folder === undefined ? undefined : await openAdapter(await openFolder(folder));
+      const adapter = folder === undefined ? undefined : await openAdapterPath(folder);
       await checkTarget(to, model, [
         from,
         ...(config === undefined ? [] : [config]),
-        ...(folder === undefined ? [] : ["adapter.json", "adapter.safetensors"].map((file) => join(folder, file))),
+        ...(folder === undefined || !adapter ? [] : await filesOf(folder, adapter)),
       ]);
       const outputs = await runModel(model, inputs, { ...given({ adapter, grad }), signal: context.signal });
       if (inputs["labels"] && !outputs["loss"])
@@ -88,6 +88,14 @@ export const run = defineCommand({
     }
   },
 });
+
+/** The files that an adapter was read from: its tensors, and what its folder says of them. */
+async function filesOf(path: string, { tensors }: AdapterFile): Promise<string[]> {
+  const names = (await stat(path)).isDirectory() ? await readdir(path) : [];
+  const told = names.filter((name) => ["adapter.json", "adapter_config.json"].includes(name));
+  const stored = [...tensors.values()].flatMap(({ source }) => source.path ?? []);
+  return [...told.map((name) => join(path, name)), ...new Set(stored)];
+}
 
 async function readInputs(entries: ReadonlyMap<string, TensorEntry>): Promise<Record<string, Tensor>> {
   const inputs: Record<string, Tensor> = {};

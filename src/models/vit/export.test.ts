@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ExportOptions } from "../model.js";
+import type { ExportOptions, Head } from "../model.js";
 import { parseVitConfig, type VitLibrary } from "./config.js";
 import { exportVit } from "./export.js";
 
@@ -13,13 +13,21 @@ function exported(
   const name = library === "timm" ? "head" : "classifier";
   const out = o.out ?? labels?.length;
   const pretrained = out === undefined;
-  const head = pretrained && config.classes === 0 ? undefined : { name, in: 8, out: out ?? config.classes, pretrained };
+  const head = pretrained && config.classes === 0 ? undefined : headOf(name, out ?? config.classes, pretrained);
   const names = { classToken: `${prefix}cls_token` } as Parameters<typeof exportVit>[0]["names"];
   return exportVit(
     { config, rawConfig, names, head, labels: pretrained ? config.labels : labels },
     { addedBiases, ...(dtype && { dtype }) },
   );
 }
+
+const headOf = (name: string, out: number, pretrained: boolean): Head => ({
+  layers: [{ name, in: 8, out, bias: true }],
+  in: 8,
+  out,
+  trained: true,
+  pretrained,
+});
 
 describe("transformers", () => {
   const base = { model_type: "vit", architectures: ["ViTForImageClassification"], id2label: { 0: "x", 1: "y" } };

@@ -97,7 +97,7 @@ function labelFields(head: Head, labels: readonly string[] | undefined): Json {
 /** The name of a bare trunk's tensor in a classifier; a classifier has no pooler and no mask token. */
 function nameInClassifier(name: string, head: Head): string | undefined {
   if (/^(pooler\.|embeddings\.mask_token$)/.test(name)) return undefined;
-  return name.startsWith(`${head.name}.`) ? name : `vit.${name}`;
+  return name.startsWith(`${head.layers[0]!.name}.`) ? name : `vit.${name}`;
 }
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null;

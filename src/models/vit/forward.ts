@@ -21,7 +21,7 @@ export function vitTrunk(
   names.blocks.forEach((block, i) => {
     // Where pooling takes the class token, the last block's output is needed for no other.
     const needed = c.pool === "token" && i === names.blocks.length - 1 ? 1 : (x.type.shape[1] as number);
-    x = encoderBlock(g, w, x, c, block, needed, drop?.slice(2 * i, 2 * i + 2));
+    x = g.block(() => encoderBlock(g, w, x, c, block, needed, drop?.slice(2 * i, 2 * i + 2)));
   });
   return pool(g, w, x, c, names);
 }

@@ -31,7 +31,7 @@ async function run(model: Model, pixels: Tensor, given: Record<string, Tensor>):
   const feeds = {
     pixel_values: pixels,
     ...given,
-    [INPUTS.exampleWeights]: float32(new Float32Array(images).fill(1 / images), images),
+    [INPUTS.rowWeights]: float32(new Float32Array(images).fill(1 / images), images),
   };
   const found = await session.run(feeds);
   await session.dispose();
@@ -126,8 +126,8 @@ test("images of another kind or below the size of a patch are refused", async ()
 
 test("a new head replaces the old one: its labels, its shape, none of its weights", async () => {
   const model = await openModel(`${fixtures}transformers`);
-  const fresh = model.withHead(["x", "y"]);
-  expect(fresh.head).toEqual({ name: "classifier", in: 24, out: 2, pretrained: false });
+  const fresh = model.withTask({ kind: "classes", labels: ["x", "y"] });
+  expect(fresh.head).toMatchObject({ layers: [{ name: "classifier", in: 24, out: 2 }], trained: true, pretrained: false });
   expect(fresh.labels).toEqual(["x", "y"]);
   expect([...model.weights.keys()].filter((name) => !fresh.weights.has(name)).sort()).toEqual([
     "classifier.bias",
@@ -136,7 +136,8 @@ test("a new head replaces the old one: its labels, its shape, none of its weight
 });
 
 test("the loss of a new head is its library's own: one output is a regression to transformers alone", async () => {
-  const lossOf = async (name: string, labels: string[]) => (await openModel(fixtures + name)).withHead(labels).loss;
+  const lossOf = async (name: string, labels: string[]) =>
+    (await openModel(fixtures + name)).withTask({ kind: "classes", labels: labels }).loss;
   expect(await lossOf("transformers", ["only"])).toBe("mse");
   expect(await lossOf("transformers-resized-regression", ["only"])).toBe("mse");
   expect(await lossOf("transformers-resized-regression", ["x", "y"])).toBe("cross-entropy");

@@ -1,39 +1,46 @@
 /** A Vision Transformer from a folder of timm or transformers as a {@link Model}. */
 import { GloraError } from "../../base/errors.js";
 import type { Tensor } from "../../base/tensor.js";
-import type { InputSpec } from "../../data/dataset.js";
-import type { Checkpoint } from "../../formats/checkpoint.js";
+import type { ImagePreprocessing } from "../../data/image-spec.js";
 import type { Size } from "../../formats/fields.js";
-import type { Folder } from "../../formats/folder.js";
-import type { Runtime } from "../../runtime/runtime.js";
-import type { Head, Model } from "../model.js";
+import { readJson } from "../../formats/folder.js";
+import { type Head, linearHead, type Model } from "../model.js";
+import type { ModelParts } from "../parts.js";
+import { imagePreprocessing } from "../preprocessing.js";
 import { readWeight, type Weight, weightsOf } from "../weights.js";
-import { patchGrid, type VitConfig } from "./config.js";
+import { parseVitConfig, patchGrid, type VitConfig } from "./config.js";
 import { exportVit } from "./export.js";
 import { vitTrunk } from "./forward.js";
-import { checkVitTensors, type VitTensors } from "./names.js";
+import { checkVitTensors, type VitTensors, vitLibraryOf } from "./names.js";
 import { resampleTimm, resampleTransformers } from "./position-embedding.js";
 
-export interface VitParts {
-  readonly folder: Folder;
-  readonly checkpoint: Checkpoint;
+interface VitParts extends ModelParts {
   readonly config: VitConfig;
-  /** config.json as it is, from which an export is written. */
-  readonly rawConfig: Readonly<Record<string, unknown>>;
-  readonly input: InputSpec;
-  readonly runtime: Runtime;
+  readonly input: ImagePreprocessing;
 }
 
-/** @throws {GloraError} MODEL with every tensor that is missing, unexpected or misshapen */
-export function openVit(parts: VitParts): Model {
-  const { folder, checkpoint, config } = parts;
+/**
+ * @throws {GloraError} CONFIG for a config that cannot be; MODEL with every tensor that is missing, unexpected or misshapen
+ */
+export async function openVit(parts: ModelParts): Promise<Model> {
+  const { folder, checkpoint, rawConfig, file } = parts;
+  const config = parseVitConfig(rawConfig, file, vitLibraryOf(checkpoint.tensors));
+  const preprocessor = (await folder.open("preprocessor_config.json"))
+    ? { preprocessor: await readJson(folder, "preprocessor_config.json") }
+    : {};
+  const input = imagePreprocessing({ config: rawConfig, ...preprocessor }, config, folder.name);
   const tensors = checkVitTensors(checkpoint, config, folder.name);
-  const head: Head | undefined =
-    config.classes > 0
-      ? { name: tensors.names.head, in: config.width, out: config.classes, pretrained: true }
-      : undefined;
-  return vitModel(parts, tensors, weightsOf(checkpoint), head, config.labels);
+  const head = config.classes > 0 ? headOf(tensors.names.head, config.width, config.classes, true) : undefined;
+  return vitModel({ ...parts, config, input }, tensors, weightsOf(checkpoint), head, config.labels);
 }
+
+const headOf = (name: string, width: number, out: number, pretrained: boolean): Head => ({
+  layers: [{ name, in: width, out, bias: true }],
+  in: width,
+  out,
+  trained: true,
+  pretrained,
+});
 
 function vitModel(
   parts: VitParts,
@@ -57,11 +64,21 @@ function vitModel(
     labels,
     input,
     residualBranches: 2 * config.depth,
+    rows: "examples",
     loss: head?.pretrained ? config.loss : newHeadLoss(config, head?.out),
+    feeds: (inputs) => ({ ...inputs }),
     inputs: (g) => ({ pixel_values: g.input("pixel_values", "float32", ["batch", channels, ...imageSize]) }),
     trunk: (g, w, inputs, o = {}) => vitTrunk(g, w, inputs["pixel_values"]!, config, names, o),
-    withHead(newLabels) {
-      const fresh = { name: names.head, in: width, out: newLabels.length, pretrained: false };
+    logits: (_, w, features) => linearHead(w, head!, features),
+    withTask(task) {
+      if (task.kind !== "classes")
+        throw new GloraError(
+          "MODEL",
+          `${folder.name}: a ViT is trained to name classes here, not for a task of the kind "${task.kind}".`,
+          { folder: folder.name, task: task.kind },
+        );
+      const newLabels = task.labels;
+      const fresh = headOf(names.head, width, newLabels.length, false);
       const kept = new Map([...weights].filter(([name]) => !name.startsWith(`${names.head}.`)));
       return vitModel(parts, tensors, kept, fresh, newLabels);
     },

@@ -1,4 +1,5 @@
 /** ONNX Runtime in Node.js, in a thread of its own. */
+import { totalmem } from "node:os";
 import { GloraError } from "../../base/errors.js";
 import type { Tensor } from "../../base/tensor.js";
 import { encodeModel } from "../../ir/codec.js";
@@ -41,6 +42,8 @@ export async function createNodeRuntime(o: NodeRuntimeOptions = {}): Promise<Run
 class NodeRuntime implements Runtime {
   readonly device: Device;
   readonly reason: string;
+  /** Three quarters of the machine's, or of what the process is held to: the rest is for everything else. */
+  readonly memory = 0.75 * Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
   private sessions = 0;
 
   constructor(

@@ -1,0 +1,104 @@
+/**
+ * Names of a model's modules. Ours are those of its checkpoint; other libraries name modules as they stand in memory, with
+ * or without the name of the bare model in front.
+ */
+import { GloraError } from "../../base/errors.js";
+import { type Head, headTensors, type Model } from "../../models/model.js";
+
+export interface ModuleNames {
+  /** The checkpoint's name of the module that another library calls `name`. */
+  find(name: string): string | undefined;
+  /** The same for names whose dots have become underscores: the module, and what stands in front of its name. */
+  findFlat(name: string): readonly FlatName[];
+  /** What transformers 5 (or timm) calls the module that the checkpoint calls `name`. */
+  spell(name: string): string;
+}
+
+export interface FlatName {
+  readonly module: string;
+  readonly prefix: string;
+}
+
+/** What transformers calls the bare model inside one with a head. */
+const BARE = /^(vit|model|bert|roberta|distilbert|mpnet)\./;
+
+/** Families whose models with a head hold the bare model under another name than their own. */
+const NAMES_OF_BARE: Readonly<Record<string, string>> = {
+  vit: "vit",
+  bert: "bert",
+  roberta: "roberta",
+  distilbert: "distilbert",
+  mpnet: "mpnet",
+};
+
+/** A ViT's modules: as transformers writes them to disk, and as version 5 names them in memory. */
+const VIT_IN_MEMORY: readonly (readonly [RegExp, string])[] = [
+  [/^encoder\.layer\.(\d+)\.attention\.attention\.(query|key|value)$/, "layers.$1.attention.$2"],
+  [/^encoder\.layer\.(\d+)\.attention\.output\.dense$/, "layers.$1.attention.o_proj"],
+  [/^encoder\.layer\.(\d+)\.intermediate\.dense$/, "layers.$1.mlp.fc1"],
+  [/^encoder\.layer\.(\d+)\.output\.dense$/, "layers.$1.mlp.fc2"],
+  [/^encoder\.layer\.(\d+)\.(layernorm_before|layernorm_after)$/, "layers.$1.$2"],
+];
+
+const PROJECTIONS: Readonly<Record<string, string>> = { query: "q_proj", key: "k_proj", value: "v_proj" };
+
+/** One name for all spellings of a module: without the bare model's name, as it stands in memory. */
+function canonical(name: string, family: string): string {
+  const bare = name.replace(BARE, "");
+  if (family !== "vit") return bare;
+  const rule = VIT_IN_MEMORY.find(([pattern]) => pattern.test(bare));
+  return rule ? bare.replace(...rule).replace(/(query|key|value)$/, (part) => PROJECTIONS[part]!) : bare;
+}
+
+export function moduleNames(model: Model): ModuleNames {
+  const { family } = model;
+  const head = trainedHead(model);
+  const modules = [
+    ...model.layers.map(({ name }) => name),
+    ...(head?.layers ?? []).map(({ name }) => name),
+    ...[...model.weights.keys()].map(moduleOf),
+  ];
+  const known = new Map(modules.map((name) => [canonical(name, family), name]));
+  const headModules = new Set(headTensors(head).map(({ name }) => moduleOf(name)));
+  const bare = NAMES_OF_BARE[family] ?? "model";
+  const spell = (name: string): string => {
+    const own = canonical(name, family);
+    if (headModules.has(name) || own === "lm_head") return own;
+    // timm's names know no bare model; a bare model of transformers gets its name with a head in front of it.
+    const inside = BARE.test(name) || (model.head !== undefined && !isTimm(model));
+    return inside ? `${BARE.exec(name)?.[1] ?? bare}.${own}` : own;
+  };
+  return {
+    find: (name) => known.get(canonical(name, family)),
+    findFlat: (name) => {
+      const found = new Map<string, string>();
+      for (const module of new Set(modules)) {
+        for (const spelling of [module, spell(module), canonical(module, family)]) {
+          const flat = spelling.replaceAll(".", "_");
+          if (name !== flat && !name.endsWith(`_${flat}`)) continue;
+          const prefix = name.slice(0, name.length - flat.length);
+          if (prefix.length < (found.get(module) ?? name).length) found.set(module, prefix);
+        }
+      }
+      const shortest = Math.min(...[...found.values()].map((prefix) => prefix.length));
+      return [...found].flatMap(([module, prefix]) => (prefix.length === shortest ? [{ module, prefix }] : []));
+    },
+    spell,
+  };
+}
+
+const isTimm = ({ weights }: Model): boolean => weights.has("patch_embed.proj.weight");
+
+/** The module that holds a tensor. */
+export const moduleOf = (tensor: string): string => tensor.replace(/\.[^.]*$/, "");
+
+/** The head that an adapter may bring: the model's own, or that of a classifier of its family. */
+export function trainedHead(model: Model): Head | undefined {
+  if (model.head?.trained) return model.head;
+  try {
+    return model.withTask({ kind: "classes", labels: ["any"] }).head;
+  } catch (thrown) {
+    if (thrown instanceof GloraError) return undefined; // the family has no classifier
+    throw thrown;
+  }
+}

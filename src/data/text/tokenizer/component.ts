@@ -1,0 +1,68 @@
+import * as library from "@huggingface/tokenizers";
+import { messageOf } from "../../../base/errors.js";
+import { Fields } from "../../../formats/fields.js";
+
+// The package's own declarations cannot be resolved from a module: their imports have no file endings.
+const { SplitPreTokenizer } = library as unknown as {
+  readonly SplitPreTokenizer: new (config: {
+    readonly type: "Split";
+    readonly pattern: { readonly Regex: string };
+    readonly invert: boolean;
+  }) => { readonly pattern: RegExp | null };
+};
+
+/** A part of a tokenizer.json: an object with a "type"; its problems are collected in the file's list. */
+export class Component extends Fields {
+  readonly #where: string;
+
+  constructor(value: unknown, problems: string[], where: string) {
+    super(value, problems, where === "" ? "" : `${where}.`);
+    this.#where = where;
+  }
+
+  get type(): string {
+    const type = this.raw("type");
+    return typeof type === "string" ? type : "";
+  }
+
+  /** What a table makes of this part by its type. */
+  build<T>(table: Readonly<Record<string, (part: Component) => T>>): T | undefined {
+    const make = Object.hasOwn(table, this.type) ? table[this.type] : undefined;
+    if (make) return make(this);
+    this.refuse("type", `${JSON.stringify(this.raw("type"))} is not known; known are ${Object.keys(table).join(", ")}`);
+    return undefined;
+  }
+
+  /** The parts in a list; those that a table does not know are left out, with a problem. */
+  parts<T>(key: string, table: Readonly<Record<string, (part: Component) => T>>): T[] {
+    return this.list(key)
+      .map((item, i) => new Component(item, this.problems, `${this.#where}.${key}[${i}]`).build(table))
+      .filter((part) => part !== undefined);
+  }
+
+  list(key: string): readonly unknown[] {
+    const value = this.raw(key);
+    if (!Array.isArray(value)) this.refuse(key, "a list is expected");
+    return Array.isArray(value) ? value : [];
+  }
+
+  /**
+   * A pattern: {"String": …} or {"Regex": …} in Oniguruma's syntax, as a global Unicode expression. Translating that
+   * syntax is what @huggingface/tokenizers does exactly; see docs/text.md for what it does not.
+   */
+  pattern(key: string): RegExp {
+    const pattern = this.object(key);
+    const source = pattern.has("String") ? escapeRegExp(pattern.text("String")) : pattern.text("Regex");
+    if (pattern.has("String")) return new RegExp(source, "gu");
+    try {
+      return new SplitPreTokenizer({ type: "Split", pattern: { Regex: source }, invert: false }).pattern ?? NEVER;
+    } catch (error) {
+      this.refuse(key, `the expression cannot be read: ${messageOf(error)}`);
+      return NEVER;
+    }
+  }
+}
+
+const NEVER = /(?!)/gu;
+
+export const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");

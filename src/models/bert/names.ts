@@ -1,0 +1,161 @@
+import { GloraError } from "../../base/errors.js";
+import { throwProblems } from "../../formats/fields.js";
+import type { TensorEntry } from "../../formats/safetensors.js";
+import type { LinearLayer } from "../model.js";
+import type { BertConfig } from "./config.js";
+import type { LayerNames, Spelling } from "./families.js";
+
+/** Checkpoint names of an encoder's modules, without ".weight" and ".bias". */
+export interface BertNames extends Omit<Spelling, "layer"> {
+  /** In front of all of the trunk's; empty in a bare trunk. */
+  readonly prefix: string;
+  readonly layers: readonly LayerNames[];
+  /** Scale and shift of the norms: called gamma and beta in the files of BERT's first years. */
+  readonly normTensors: readonly [scale: string, shift: string];
+  /** The trunk's own dense layer in front of a classifier, where the checkpoint has one. */
+  readonly pooler?: string;
+  /** Layers behind the seam. */
+  readonly head: readonly string[];
+}
+
+/** What {@link checkBertTensors} found. */
+export interface BertTensors {
+  readonly names: BertNames;
+  /** Every linear layer of the encoder, in the order of the forward pass; the pooler is not among them. */
+  readonly layers: readonly LinearLayer[];
+  /** Tensors of the file that play no part: buffers, heads of another task, a pooler that nothing is behind. */
+  readonly ignored: ReadonlySet<string>;
+}
+
+/** Buffers, and the heads that the base was trained with. */
+const IGNORED =
+  /(^|\.)embeddings\.(position_ids|token_type_ids)$|^(cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector)\./;
+
+/** Whether a checkpoint of this family holds a classifier. */
+export const holdsClassifier = (tensors: ReadonlyMap<string, unknown>): boolean =>
+  tensors.has("classifier.weight") || tensors.has("classifier.out_proj.weight");
+
+/**
+ * Finds the spelling of a checkpoint, and checks that it holds what the config says and nothing else.
+ * @throws {GloraError} "MODEL" with every tensor that is missing, unexpected, misshapen or of a type that is not computed with
+ */
+export function checkBertTensors(
+  { tensors }: { readonly tensors: ReadonlyMap<string, TensorEntry> },
+  config: BertConfig,
+  file: string,
+): BertTensors {
+  const names = namesOf(tensors, config, file);
+  const layers = names.layers.flatMap((layer) => linearLayers(layer, config));
+  const expected = expectedShapes(names, layers, config);
+  const idlePooler = `${names.prefix}pooler.dense.`;
+
+  const problems: string[] = [];
+  const ignored = new Set<string>();
+  for (const [name, shape] of expected) {
+    const found = tensors.get(name);
+    if (found === undefined) problems.push(`missing: ${name} [${shape}]`);
+    else if (`${found.shape}` !== `${shape}`) problems.push(`misshapen: ${name} [${found.shape}], expected [${shape}]`);
+    else if (!FLOATS.has(found.dtype))
+      problems.push(`unsupported type: ${name} ${found.dtype}, expected F32, F16 or BF16`);
+  }
+  for (const [name, { shape }] of tensors) {
+    if (expected.has(name)) continue;
+    if (IGNORED.test(name) || name.startsWith(idlePooler)) ignored.add(name);
+    else problems.push(`unexpected: ${name} [${shape}]`);
+  }
+  throwProblems("MODEL", `${file}: the weights do not fit config.json (${config.architecture})`, problems);
+  return { names, layers, ignored };
+}
+
+const FLOATS: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
+
+function namesOf(tensors: ReadonlyMap<string, unknown>, config: BertConfig, file: string): BertNames {
+  const { family, depth } = config;
+  const { layer, ...single } = family.spelling;
+  const isBare = tensors.has(`${single.words}.weight`);
+  const prefix = isBare ? "" : family.prefix;
+  checkDepth(tensors, prefix + layer.query, config, file);
+  const own = <T extends object>(names: T): T =>
+    Object.fromEntries(Object.entries(names).map(([part, name]) => [part, prefix + name])) as T;
+  const [first, last] = family.head.layers;
+  const pooler = family.pooler ? prefix + first : undefined;
+  // Where a classifier was trained, its pooler was too.
+  const pools = pooler !== undefined && (config.labels.length > 0 || tensors.has(`${pooler}.weight`));
+  return {
+    ...own(single),
+    prefix,
+    layers: Array.from({ length: depth }, (_, i) => {
+      const numbered = Object.entries(layer).map(([part, name]) => [part, name.replace("#", `${i}`)]);
+      return own(Object.fromEntries(numbered) as LayerNames);
+    }),
+    normTensors: tensors.has(`${prefix}${single.norm}.gamma`) ? ["gamma", "beta"] : ["weight", "bias"],
+    ...(pools && { pooler }),
+    head: pools ? [last] : [pooler ?? first, last],
+  };
+}
+
+/** A depth far above the file's would make millions of names. */
+function checkDepth(
+  tensors: ReadonlyMap<string, unknown>,
+  query: string,
+  { depth, architecture }: BertConfig,
+  file: string,
+): void {
+  const layer = (i: number): string => `${query.replace("#", `${i}`)}.weight`;
+  if (tensors.has(layer(depth - 1)) || depth <= tensors.size) return;
+  let found = 0;
+  while (tensors.has(layer(found))) found++;
+  throw new GloraError(
+    "MODEL",
+    `${file}: config.json (${architecture}) says ${depth} layers, but the weights hold ${found}. ` +
+      "Give the config and the weights of one model.",
+    { file, expected: depth, actual: found },
+  );
+}
+
+function linearLayers(n: LayerNames, { width, hidden }: BertConfig): LinearLayer[] {
+  const layer = (name: string, from: number, to: number): LinearLayer => ({
+    name,
+    in: from,
+    out: to,
+    bias: true,
+    addableBias: false,
+  });
+  return [
+    ...[n.query, n.key, n.value, n.projection].map((name) => layer(name, width, width)),
+    layer(n.fc1, width, hidden),
+    layer(n.fc2, hidden, width),
+  ];
+}
+
+/** Every tensor that the forward pass needs, in its order. */
+function expectedShapes(
+  names: BertNames,
+  layers: readonly LinearLayer[],
+  c: BertConfig,
+): ReadonlyMap<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  const table = (name: string | undefined, rows: number, columns: number): void => {
+    if (name !== undefined) shapes.set(`${name}.weight`, [rows, columns]);
+  };
+  const norm = (name: string): void => {
+    for (const tensor of names.normTensors) shapes.set(`${name}.${tensor}`, [c.width]);
+  };
+  const dense = (name: string, from: number, to: number): void => {
+    shapes.set(`${name}.weight`, [to, from]);
+    shapes.set(`${name}.bias`, [to]);
+  };
+  table(names.words, c.vocabulary, c.width);
+  table(names.positions, c.positions, c.width);
+  table(names.types, c.tokenTypes, c.width);
+  norm(names.norm);
+  table(names.distances, c.distanceBuckets ?? 0, c.heads);
+  for (const layer of layers) dense(layer.name, layer.in, layer.out);
+  for (const { attentionNorm, outputNorm } of names.layers) for (const name of [attentionNorm, outputNorm]) norm(name);
+  if (names.pooler !== undefined) dense(names.pooler, c.width, c.width);
+  if (c.labels.length > 0)
+    names.head.forEach((name, i) => {
+      dense(name, c.width, i === names.head.length - 1 ? c.labels.length : c.width);
+    });
+  return shapes;
+}

@@ -1,0 +1,175 @@
+import { GloraError } from "../../base/errors.js";
+import { throwProblems } from "../../formats/fields.js";
+import type { TensorEntry } from "../../formats/safetensors.js";
+import type { LinearLayer } from "../model.js";
+import type { LlamaConfig } from "./config.js";
+
+/** Checkpoint names of the modules, without ".weight" and ".bias". */
+export interface LlamaNames {
+  /** In front of the trunk's names: "model.", or nothing in a bare LlamaModel. */
+  readonly prefix: string;
+  readonly embedding: string;
+  readonly blocks: readonly BlockNames[];
+  readonly finalNorm: string;
+  readonly languageHead: string;
+  readonly labelHead: string;
+}
+
+export interface BlockNames {
+  readonly norm1: string;
+  readonly attention: AttentionNames;
+  readonly norm2: string;
+  readonly mlp: MlpNames;
+}
+
+/** Three layers, or Phi-3's one [(heads + 2·keyValueHeads)·d, width]. */
+export type AttentionNames = {
+  readonly output: string;
+  /** In the checkpoint only where heads are normalised. */
+  readonly queryNorm: string;
+  readonly keyNorm: string;
+} & ({ readonly qkv: string } | { readonly query: string; readonly key: string; readonly value: string });
+
+/** Two layers, or Phi-3's one [2·hidden, width]. */
+export type MlpNames = { readonly down: string } & (
+  | { readonly gateUp: string }
+  | { readonly gate: string; readonly up: string }
+);
+
+/** What {@link checkLlamaTensors} found. */
+export interface LlamaTensors {
+  readonly names: LlamaNames;
+  /** Every linear layer but the head, in the order of the forward pass. */
+  readonly layers: readonly LinearLayer[];
+}
+
+/**
+ * Names the parts of a checkpoint, and checks that it holds what the config says and nothing else.
+ * @throws {GloraError} "MODEL" with every tensor that is missing, unexpected, misshapen or of a type that is not computed with
+ */
+export function checkLlamaTensors(
+  { tensors }: { readonly tensors: ReadonlyMap<string, TensorEntry> },
+  config: LlamaConfig,
+  file: string,
+): LlamaTensors {
+  const bare =
+    tensors.has("embed_tokens.weight") || (config.head === "none" && !tensors.has("model.embed_tokens.weight"));
+  const prefix = bare ? "" : "model.";
+  checkDepth(tensors, `${prefix}layers.`, config.depth, file);
+  const names = namesOf(prefix, config);
+  const layers = names.blocks.flatMap((block) => linearLayers(block, config));
+  const expected = expectedShapes(names, layers, config);
+
+  const problems: string[] = [];
+  for (const [name, shape] of expected) {
+    const found = tensors.get(name);
+    if (found === undefined) problems.push(`missing: ${name} [${shape}]`);
+    else if (`${found.shape}` !== `${shape}`) problems.push(`misshapen: ${name} [${found.shape}], expected [${shape}]`);
+    else if (!FLOATS.has(found.dtype))
+      problems.push(`unsupported type: ${name} ${found.dtype}, expected F32, F16 or BF16`);
+  }
+  for (const [name, { shape }] of tensors)
+    if (!expected.has(name) && !isIgnored(name, names, config)) problems.push(`unexpected: ${name} [${shape}]`);
+  throwProblems("MODEL", `${file}: the weights do not fit config.json (model_type ${config.family})`, problems);
+  return { names, layers };
+}
+
+/** A depth far above the file's would make millions of names; a file without any layer is told tensor by tensor. */
+function checkDepth(tensors: ReadonlyMap<string, unknown>, prefix: string, depth: number, file: string): void {
+  const numbers = [...tensors.keys()].flatMap((name) =>
+    name.startsWith(prefix) ? (/^\d+(?=\.)/.exec(name.slice(prefix.length)) ?? []) : [],
+  );
+  const found = new Set(numbers).size;
+  if (depth <= (found || tensors.size)) return;
+  throw new GloraError(
+    "MODEL",
+    `${file}: config.json says num_hidden_layers ${depth}, but the weights hold ${found} ` +
+      `layer${found === 1 ? "" : "s"} (${prefix}0 and so on). Give the config and the weights of one model.`,
+    { file, expected: depth, actual: found },
+  );
+}
+
+const FLOATS: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
+
+/** Buffers of old checkpoints that the config implies, and a head that is not used: tied, or of a bare model. */
+const isIgnored = (name: string, { languageHead }: LlamaNames, { tied, head }: LlamaConfig): boolean =>
+  /(^|\.)rotary_emb\.(inv_freq|cos_cached|sin_cached)$/.test(name) ||
+  (name === `${languageHead}.weight` && (head === "none" || (head === "language" && tied)));
+
+function namesOf(prefix: string, { depth, packed }: LlamaConfig): LlamaNames {
+  const block = (i: number): BlockNames => {
+    const at = `${prefix}layers.${i}.`;
+    const attention = {
+      output: `${at}self_attn.o_proj`,
+      queryNorm: `${at}self_attn.q_norm`,
+      keyNorm: `${at}self_attn.k_norm`,
+    };
+    return {
+      norm1: `${at}input_layernorm`,
+      norm2: `${at}post_attention_layernorm`,
+      attention: packed
+        ? { ...attention, qkv: `${at}self_attn.qkv_proj` }
+        : {
+            ...attention,
+            query: `${at}self_attn.q_proj`,
+            key: `${at}self_attn.k_proj`,
+            value: `${at}self_attn.v_proj`,
+          },
+      mlp: packed
+        ? { gateUp: `${at}mlp.gate_up_proj`, down: `${at}mlp.down_proj` }
+        : { gate: `${at}mlp.gate_proj`, up: `${at}mlp.up_proj`, down: `${at}mlp.down_proj` },
+    };
+  };
+  return {
+    prefix,
+    embedding: `${prefix}embed_tokens`,
+    blocks: Array.from({ length: depth }, (_, i) => block(i)),
+    finalNorm: `${prefix}norm`,
+    languageHead: "lm_head",
+    labelHead: "score",
+  };
+}
+
+function linearLayers({ attention, mlp }: BlockNames, c: LlamaConfig): LinearLayer[] {
+  const [queries, keys] = [c.heads * c.headWidth, c.keyValueHeads * c.headWidth];
+  const layer = (name: string, input: number, out: number, part: keyof LlamaConfig["biases"]): LinearLayer => {
+    const bias = c.biases[part];
+    return { name, in: input, out, bias, addableBias: c.flagged[part] && !bias };
+  };
+  return [
+    ...("qkv" in attention
+      ? [layer(attention.qkv, c.width, queries + 2 * keys, "inputs")]
+      : [
+          layer(attention.query, c.width, queries, "inputs"),
+          layer(attention.key, c.width, keys, "inputs"),
+          layer(attention.value, c.width, keys, "inputs"),
+        ]),
+    layer(attention.output, queries, c.width, "output"),
+    ...("gateUp" in mlp
+      ? [layer(mlp.gateUp, c.width, 2 * c.hidden, "mlp")]
+      : [layer(mlp.gate, c.width, c.hidden, "mlp"), layer(mlp.up, c.width, c.hidden, "mlp")]),
+    layer(mlp.down, c.hidden, c.width, "mlp"),
+  ];
+}
+
+/** Every tensor that the forward pass needs. */
+function expectedShapes(
+  names: LlamaNames,
+  layers: readonly LinearLayer[],
+  c: LlamaConfig,
+): ReadonlyMap<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>([[`${names.embedding}.weight`, [c.vocabulary, c.width]]]);
+  for (const { norm1, norm2, attention } of names.blocks) {
+    for (const norm of [norm1, norm2]) shapes.set(`${norm}.weight`, [c.width]);
+    if (c.headNorm)
+      for (const norm of [attention.queryNorm, attention.keyNorm]) shapes.set(`${norm}.weight`, [c.headWidth]);
+  }
+  for (const { name, in: width, out, bias } of layers) {
+    shapes.set(`${name}.weight`, [out, width]);
+    if (bias) shapes.set(`${name}.bias`, [out]);
+  }
+  shapes.set(`${names.finalNorm}.weight`, [c.width]);
+  if (c.head === "language" && !c.tied) shapes.set(`${names.languageHead}.weight`, [c.vocabulary, c.width]);
+  if (c.head === "labels") shapes.set(`${names.labelHead}.weight`, [c.labels.length, c.width]);
+  return shapes;
+}

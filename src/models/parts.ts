@@ -1,0 +1,17 @@
+import type { Tokenizer } from "../data/text/tokenizer.js";
+import type { Checkpoint } from "../formats/checkpoint.js";
+import type { Folder } from "../formats/folder.js";
+import type { Runtime } from "../runtime/runtime.js";
+
+/** What a family opens a model from. */
+export interface ModelParts {
+  readonly folder: Folder;
+  readonly checkpoint: Checkpoint;
+  /** config.json as it is. */
+  readonly rawConfig: Readonly<Record<string, unknown>>;
+  /** Where it stands, for messages. */
+  readonly file: string;
+  readonly runtime: Runtime;
+  /** Reads the folder's tokenizer, when it is first asked for. */
+  tokenizer(): Promise<Tokenizer>;
+}

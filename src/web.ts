@@ -19,6 +19,7 @@ export { attachAdapter, toAdapter } from "./adapters/attach.js";
 export { assertFeasible, type Budget, count, type Feasibility, feasibility, repair } from "./adapters/budget.js";
 export { inference } from "./adapters/inference.js";
 export { inspectModel, type ModelFacts } from "./adapters/inspect-model.js";
+export { lossFeeds } from "./adapters/loss-feeds.js";
 export { type LinearWeights, mergeLinear } from "./adapters/merge.js";
 export { checkMerge, type MergeReport, mergedTensors } from "./adapters/merge-model.js";
 export { PRESETS, type PresetName, type PresetOptions, presetSpace } from "./adapters/presets.js";
@@ -38,9 +39,18 @@ export { type ErrorCode, GloraError } from "./base/errors.js";
 export { type Rng, rngFrom, rngStream } from "./base/rng.js";
 export type { Tensor } from "./base/tensor.js";
 export type { Augmentation } from "./data/augment.js";
-export type { Dataset, InputSpec, PrepareOptions, Split, SplitName } from "./data/dataset.js";
-export { type EvaluateOptions, evaluate, outputsOf } from "./evaluation/evaluate.js";
-export { balancedClassWeights, classificationMetrics, type Metrics } from "./evaluation/metrics.js";
+export type { Dataset, InputSpec, PrepareOptions, Split, SplitName, Targets } from "./data/dataset.js";
+export type { Task } from "./data/task.js";
+export type { TextInput } from "./data/text/text-input.js";
+export type { Encoding, Message, Tokenizer } from "./data/text/tokenizer.js";
+export { type EvaluateOptions, evaluate, outputsOf, scoringGraph } from "./evaluation/evaluate.js";
+export {
+  balancedClassWeights,
+  type ClassificationMetrics,
+  classificationMetrics,
+  type LanguageMetrics,
+  type Metrics,
+} from "./evaluation/metrics.js";
 export { type Prediction, type PredictOptions, predict } from "./evaluation/predict.js";
 export { type TestOptions, testModel } from "./evaluation/test-model.js";
 export { blobSource } from "./formats/blob.js";
@@ -51,13 +61,14 @@ export { type ByteSource, memorySource } from "./formats/source.js";
 export { Builder } from "./ir/builder.js";
 export { decodeModel, encodeModel } from "./ir/codec.js";
 export { Graph } from "./ir/graph.js";
-export type { Head, LinearLayer, Model } from "./models/model.js";
+export type { Head, HeadLayer, KeyValueCache, LinearLayer, Model } from "./models/model.js";
 export { type OpenModelOptions, openModelFolder } from "./models/open.js";
 export { createBuilder } from "./ops/index.js";
 export { lowerFor } from "./passes/lower.js";
 export type { DeviceName, OpenOptions, RunOptions, Runtime, Session } from "./runtime/runtime.js";
 export type { Candidate, Fitness, Score } from "./search/candidate.js";
-export { type ComparedMethod, type CompareOptions, compareMethods } from "./search/compare.js";
+export { type CompareOptions, type Comparison, compareMethods, type Outcome } from "./search/compare.js";
+export { type ComparisonSummary, type MethodSummary, summarize } from "./search/compare-summary.js";
 export type { FitEvent } from "./search/events.js";
 export { type EvolutionOptions, type EvolutionResult, evolve, type Genes } from "./search/evolution.js";
 export { type FitOptions, type FitResult, fit } from "./search/fit.js";

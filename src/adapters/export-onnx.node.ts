@@ -30,19 +30,17 @@ const ALIGNMENT = 64;
  */
 export async function writeOnnx(model: Model, folder: string, largest = 1e9): Promise<Record<string, unknown>> {
   const graph = portable(model);
-  const used = new Set(graph.initializers.map(({ data }) => data));
-  const weights = [...model.weights].filter((entry): entry is [string, ExternalWeight] => {
-    return entry[1].data.kind === "external" && used.has(entry[1].data);
-  });
-  if (weights.reduce((sum, [, { data }]) => sum + data.length, 0) <= largest) {
+  const outside = graph.initializers.flatMap(({ data }) => (data?.kind === "external" ? [data] : []));
+  if (outside.reduce((sum, { length }) => sum + length, 0) <= largest) {
     const embedded = new Map<TensorData, Uint8Array>();
-    for (const [, { data }] of weights) embedded.set(data, await data.source.read(data.offset, data.length));
+    for (const data of outside) embedded.set(data, await data.source.read(data.offset, data.length));
     await writeFileAtomic(join(folder, MODEL), encodeModel(graph, { name: model.family, embedded }));
     return { dtype: "fp32" };
   }
+  const used = new Set<TensorData>(outside);
+  const weights = [...model.weights].filter((entry): entry is [string, ExternalWeight] => used.has(entry[1].data));
   const { moved, files } = await moveWeights(weights, folder, largest);
-  const outside = portable(withWeights(model, moved));
-  const bytes = encodeModel(outside, { name: model.family, externalDataPath: ({ source }) => source.name });
+  const bytes = encodeModel(portable(withWeights(model, moved)), { name: model.family, externalDataPath: ({ source }) => source.name });
   await writeFileAtomic(join(folder, MODEL), bytes);
   return { dtype: "fp32", use_external_data_format: { [MODEL]: files } };
 }

@@ -51,18 +51,22 @@ export async function runCli(argv: readonly string[], io: Io, known: readonly Co
 function declare(program: Parser, command: Command, io: Io): void {
   const parser = program.command(command.name).summary(command.summary);
   parser.description([command.summary, ...(command.details ? [command.details] : [])].join("\n\n"));
+  const optional = command.optional ?? {};
   for (const [name, text] of Object.entries(command.arguments)) parser.argument(`<${name}>`, text);
+  for (const [name, text] of Object.entries(optional)) parser.argument(`[${name}]`, text);
   const options: Options = { ...command.options, ...globalOptions };
   for (const [key, spec] of Object.entries(options)) {
     const { text, fallback, required } = spec;
     // That it is required is checked below: a mistyped flag is to be told first.
     const remark = required ? " (required)" : fallback === undefined ? "" : ` (default: ${fallback})`;
-    parser.addOption(new ParserOption(flagsOf(key, spec), text + remark));
+    const option = new ParserOption(flagsOf(key, spec), text + remark);
+    if (spec.repeated) option.argParser((typed, before: readonly string[] = []) => [...before, typed]);
+    parser.addOption(option);
   }
   parser.addHelpText("after", `\nExamples:\n${exampleLines(command)}`);
   parser.action(async (...typed: unknown[]) => {
-    const names = Object.keys(command.arguments);
-    const texts = typed[names.length] as Readonly<Record<string, string | boolean | undefined>>;
+    const names = [...Object.keys(command.arguments), ...Object.keys(optional)];
+    const texts = typed[names.length] as Readonly<Record<string, Typed>>;
     const values = {
       ...Object.fromEntries(names.map((name, i) => [name, typed[i]])),
       ...Object.fromEntries(Object.entries(options).map(([key, spec]) => [key, readValue(key, spec, texts[key])])),
@@ -74,10 +78,14 @@ function declare(program: Parser, command: Command, io: Io): void {
 const exampleLines = ({ examples }: Command): string =>
   examples.map(({ command, text }) => `  ${text}:\n    ${command}\n`).join("\n");
 
-function readValue(key: string, spec: Options[string], typed: string | boolean | undefined): unknown {
+/** What the parser gives for an option; a list where it may be given several times. */
+type Typed = string | boolean | readonly string[] | undefined;
+
+function readValue(key: string, spec: Options[string], typed: Typed): unknown {
   if (spec.kind !== "value") return typed ?? spec.kind === "negated";
   if (spec.required && typed === undefined)
     throw new GloraError("USAGE", `The option ${flagsOf(key, spec)} must be given.`, { option: flagsOf(key, spec) });
+  if (typeof typed === "object") return typed.flatMap((text) => readOption(key, spec, text));
   const text = typed ?? spec.fallback;
   return typeof text === "string" ? readOption(key, spec, text) : undefined;
 }

@@ -26,7 +26,7 @@ export interface Example {
   readonly text: string;
 }
 
-export interface Definition<A extends string, O extends Options> {
+export interface Definition<A extends string, O extends Options, B extends string = never> {
   readonly name: string;
   /** One line, for the list of commands. */
   readonly summary: string;
@@ -34,14 +34,18 @@ export interface Definition<A extends string, O extends Options> {
   readonly details?: string;
   /** Arguments in their order, each with its text; all of them must be given. */
   readonly arguments: Readonly<Record<A, string>>;
+  /** Arguments behind those that may be left out. */
+  readonly optional?: Readonly<Record<B, string>>;
   readonly options: O;
   readonly examples: readonly Example[];
-  run(values: Readonly<Record<A, string>> & ValuesOf<O>, context: Context): Promise<void>;
+  run(values: Readonly<Record<A, string> & Partial<Record<B, string>>> & ValuesOf<O>, context: Context): Promise<void>;
 }
 
-export type Command = Definition<string, Options>;
+export type Command = Definition<string, Options, string>;
 
 /** Declares a command; `run` gets its arguments and options by name and type. */
-export const defineCommand = <const A extends string, O extends Options>(definition: Definition<A, O>): Command =>
+export const defineCommand = <const A extends string, O extends Options, const B extends string = never>(
+  definition: Definition<A, O, B>,
+): Command =>
   // Whoever calls `run` of the erased type reads its values by this very definition.
   definition as unknown as Command;

@@ -12,6 +12,8 @@ export interface Option<T> {
   /** As it would be typed. */
   readonly fallback?: string;
   readonly required?: boolean;
+  /** May be given any number of times; `parse` makes a list of one of each text. */
+  readonly repeated?: boolean;
 }
 
 export type Options = Readonly<Record<string, Option<unknown>>>;
@@ -45,6 +47,13 @@ export const required = <T>(placeholder: string, text: string, parse: Parse<T>):
   text,
   parse,
   required: true,
+});
+
+/** The same option, given any number of times: its values in their order. */
+export const repeated = <T>({ parse, ...o }: Option<T>): Option<readonly T[]> => ({
+  ...o,
+  parse: (text) => [parse!(text)],
+  repeated: true,
 });
 
 /** `--key`: false where it is not given. */

@@ -3,9 +3,11 @@
  * live. It walks back from the outputs and visits, at every node, the operand whose producer stands LAST in the file
  * first. So that the backward pass frees activations as it goes, the file holds
  *
- *     forward | what the backward pass computes from the forward pass alone | the chain of gradients | the leaves
+ *     weights made ready | forward | what the backward pass computes from the forward pass alone | the chain of gradients |
+ *     the leaves
  *
- * where the leaves (all that only one gradient needs) stand in reverse of the order in which they can run: the last
+ * where the first are nodes that read initializers alone (a 16-bit weight widened): standing first they are visited last, so
+ * that each runs right before its use and not all before the first; and where the leaves (all that only one gradient needs) stand in reverse of the order in which they can run: the last
  * layer's gradient, which is ready first, is then pulled first.
  */
 import { dependenciesOf, Graph, type Node, type Value } from "../ir/graph.js";
@@ -14,8 +16,25 @@ import { dependenciesOf, Graph, type Node, type Value } from "../ir/graph.js";
 export const gradientSeed = "gradient_seed";
 
 export function orderNodes(graph: Graph): Graph {
+  const stored = new Set<Value | undefined>(graph.initializers);
+  const readies = (node: Node): boolean => dependenciesOf(node).every((v) => stored.has(v));
+  const ready = graph.nodes.filter(readies);
+  const others = graph.nodes.filter((node) => !readies(node));
   const seed = graph.initializers.find((v) => v.name === gradientSeed);
-  if (!seed) return graph;
+  const first = withNodes(graph, [...ready, ...others]);
+  return seed ? orderBackward(first, seed) : first;
+}
+
+function withNodes(graph: Graph, nodes: readonly Node[]): Graph {
+  const copy = new Graph();
+  copy.inputs.push(...graph.inputs);
+  copy.initializers.push(...graph.initializers);
+  copy.outputs.push(...graph.outputs);
+  copy.nodes.push(...nodes);
+  return copy;
+}
+
+function orderBackward(graph: Graph, seed: Value): Graph {
   const flow = flowOf(graph, seed);
   const leaves = leavesOf(graph, flow);
 
@@ -33,17 +52,12 @@ export function orderNodes(graph: Graph): Graph {
 
   const isLeaf = new Set(leafNodes);
   const rest = graph.nodes.filter((node) => !isLeaf.has(node));
-  const copy = new Graph();
-  copy.inputs.push(...graph.inputs);
-  copy.initializers.push(...graph.initializers);
-  copy.outputs.push(...graph.outputs);
-  copy.nodes.push(
+  return withNodes(graph, [
     ...rest.filter((node) => !flow.chain.has(node)),
     ...rest.filter((node) => flow.chain.has(node) && !flow.packs.has(node)),
     ...leafNodes,
     ...rest.filter((node) => flow.packs.has(node)),
-  );
-  return copy;
+  ]);
 }
 
 interface Flow {

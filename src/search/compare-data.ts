@@ -1,4 +1,5 @@
 /** What a trial sees of the data. */
+import { GloraError } from "../base/errors.js";
 import { rngStream } from "../base/rng.js";
 import type { Dataset, Split } from "../data/dataset.js";
 
@@ -12,6 +13,8 @@ export interface TrialData {
 /**
  * The data without its test split, so that no trial can be chosen by it, and with at most so many training examples: drawn
  * by the seed, the classes taking turns as long as each has any left.
+ *
+ * @throws {GloraError} DATA when it is prepared, if there is nothing to choose by, or nothing to test on
  */
 export function trialData(data: Dataset, examples: number | undefined, seed: number): TrialData {
   let trained: number | undefined;
@@ -22,7 +25,10 @@ export function trialData(data: Dataset, examples: number | undefined, seed: num
       describe: () =>
         examples === undefined ? data.describe() : { ...(data.describe() as object), trainExamples: examples, seed },
       prepare: async (...args) => {
-        const { train: all, validation } = await data.prepare(...args);
+        const { train: all, validation, test } = await data.prepare(...args);
+        for (const [name, { size }] of Object.entries({ validation, test }))
+          if (size === 0)
+            throw new GloraError("DATA", `${data.name} has no ${name} examples: methods cannot be compared on it.`);
         const train = examples === undefined ? all : part(all, drawn(all, examples, seed));
         trained = train.size;
         return { train, validation, test: part(all, []) };
@@ -42,7 +48,9 @@ function drawn(split: Split, examples: number, seed: number): number[] {
   }
   const shuffled = [...classes].map(([label, all]) => rngStream(seed, `training examples of ${label}`).shuffle(all));
   const most = Math.max(0, ...shuffled.map(({ length }) => length));
-  const inTurns = Array.from({ length: most }, (_, turn) => shuffled.flatMap((all) => all.slice(turn, turn + 1))).flat();
+  const inTurns = Array.from({ length: most }, (_, turn) =>
+    shuffled.flatMap((all) => all.slice(turn, turn + 1)),
+  ).flat();
   return inTurns.slice(0, examples).sort((a, b) => a - b);
 }
 

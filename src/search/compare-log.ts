@@ -1,9 +1,8 @@
 /** What a comparison keeps: its settings, a line for each finished trial, and the time spent on the one under way. */
 import { PRESETS, type PresetName } from "../adapters/presets.js";
-import { GloraError } from "../base/errors.js";
 import type { Dataset } from "../data/dataset.js";
 import type { Metrics } from "../evaluation/metrics.js";
-import { Fields } from "../formats/fields.js";
+import { Fields, throwProblems } from "../formats/fields.js";
 import { parseJson } from "../formats/folder.js";
 import type { Model } from "../models/model.js";
 import { fileOf, type RunStore, readStored } from "../training/store.js";
@@ -123,18 +122,19 @@ async function readJsonOf(store: RunStore, name: string): Promise<JsonObject | u
   const text = await readStored(store, name);
   if (text === undefined) return undefined;
   const json = parseJson(text, fileOf(store, name));
-  const { problems } = new Fields(json);
-  if (problems.length > 0) throw new GloraError("CONFIG", `${fileOf(store, name)}: ${problems[0]}.`);
+  throwProblems("CONFIG", fileOf(store, name), new Fields(json).problems); // an object
   return json as JsonObject;
 }
 
-/** The time spent before an interruption; a damaged file of it costs no more than that. */
+/** The time that an interrupted call has spent. */
 async function readRunning(store: RunStore): Promise<(Spent & { readonly trial: string }) | undefined> {
   const json = await readJsonOf(store, RUNNING);
   if (!json) return undefined;
   const fields = new Fields(json);
-  const number = (key: string): number => fields.numbers(key)[0]!;
-  return { trial: fields.text("trial"), seconds: number("seconds"), searchSeconds: number("searchSeconds") };
+  const [seconds, searchSeconds] = [fields.numbers("seconds")[0]!, fields.numbers("searchSeconds")[0]!];
+  const running = { trial: fields.text("trial"), seconds, searchSeconds };
+  throwProblems("CONFIG", fileOf(store, RUNNING), fields.problems);
+  return running;
 }
 
 function readTrial({ json, number: line }: JsonLine, file: string): Trial {

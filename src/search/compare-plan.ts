@@ -84,7 +84,10 @@ export function planComparison(model: Model, data: readonly Dataset[], o: Compar
     );
   const full = headFor(model, data[0]!.task);
   if (names.includes("linear") && full.head?.trained === false)
-    throw new GloraError("USAGE", `linear trains the head alone, and that of ${model.name} is frozen: leave linear out.`);
+    throw new GloraError(
+      "USAGE",
+      `linear trains the head alone, and that of ${model.name} is frozen: leave linear out.`,
+    );
 
   const { layers } = full;
   const budget = o.budget ?? Math.max(...(names.some(isFixed) ? names.filter(isFixed) : ["ssf" as const]).map(least));
@@ -139,7 +142,7 @@ function parametersAt(method: PresetName, rank: number, layers: readonly LayerSh
   return count(onlyGenome(space)!, space.layers, space.a);
 }
 
-const structureOf = ({ layers, a, addBiases }: CompareSettings): PresetOptions => ({
+const structureOf = ({ layers, a, addBiases }: Pick<CompareSettings, "layers" | "a" | "addBiases">): PresetOptions => ({
   ...(layers && { layers }),
   ...(a && { a }),
   ...(addBiases !== undefined && { addBiases }),
@@ -164,7 +167,7 @@ export function trialOptions(plan: ComparePlan, method: MethodPlan, { seed, lear
   const searched = method.method === "glora";
   const { epochs, furtherEpochs, budget, train } = plan;
   return {
-    ...structureOf({ ...plan, methods: [] }),
+    ...structureOf(plan),
     preset: method.method,
     budget,
     ...(method.rank !== undefined && { rank: method.rank }),

@@ -210,7 +210,7 @@ async function refuseOtherContent(out: string): Promise<void> {
 }
 
 /** @throws {GloraError} USAGE for a run that would lie among the files of its model, or become a class of its images */
-async function refuseInside(out: string, model: string | undefined, data: string | undefined): Promise<void> {
+export async function refuseInside(out: string, model: string | undefined, data: string | undefined): Promise<void> {
   for (const [what, folder] of Object.entries({ model, data }))
     if (folder !== undefined && (await liesIn(out, folder)))
       throw new GloraError(

@@ -49,6 +49,8 @@ export async function translate(foreign: ForeignAdapter, model: Model): Promise<
 
   for (const tensor of foreign.whole) {
     const layer = trunk.get(moduleOf(tensor.name));
+    const wrong = tensor.values.findIndex((value) => !Number.isFinite(value));
+    if (wrong >= 0) problems.push(`${tensor.name} holds ${tensor.values[wrong]} at element ${wrong}`);
     if (layer && tensor.name.endsWith(".bias") && sizeOf(tensor.shape) === layer.out) {
       const base = await ownValues(model, tensor.name);
       const module = withTrainedBias(adapted.get(layer.name), tensor.values, base);

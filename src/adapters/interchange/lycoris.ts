@@ -9,6 +9,7 @@
  */
 import type { TensorEntry } from "../../formats/safetensors.js";
 import type { Model } from "../../models/model.js";
+import { sizeOf } from "../forms/index.js";
 import { NO_CHANGE } from "../structure.js";
 import { type ForeignAdapter, type ForeignModule, refuse } from "./foreign.js";
 import { type ModuleNames, moduleNames } from "./module-names.js";
@@ -46,6 +47,8 @@ function modulesOf(file: string, tensors: ReadonlyMap<string, TensorEntry>): Map
   for (const [module, parts] of found) {
     const missing = FACTORS.filter((factor) => !parts[factor]);
     if (missing.length > 0) problems.push(`${module}: ${missing.join(", ")} missing`);
+    else if (parts["alpha"] && sizeOf(parts["alpha"].shape) !== 1)
+      problems.push(`${module}.alpha: one number is expected`);
     else if (FACTORS.some((factor) => parts[factor]!.shape.length !== 2))
       problems.push(`${module}: the factors of a convolution; only linear layers can be adapted`);
   }

@@ -3,8 +3,10 @@ import { Fields, throwProblems } from "../../formats/fields.js";
 
 export interface PeftConfig {
   readonly type: "LORA" | "GLORA";
-  /** Rank and factor of lora_B · lora_A of a LoRA module, by its name as PEFT knows it. */
-  scaling(module: string): { readonly rank: number; readonly factor: number };
+  /** Ranks that a module may have, by its name as PEFT knows it. */
+  ranks(module: string): readonly number[];
+  /** The factor s of lora_B · lora_A of a module of this rank. */
+  scale(module: string, rank: number): number;
 }
 
 /**
@@ -33,9 +35,9 @@ export function parsePeftConfig(json: unknown, file: string): PeftConfig {
   const fields = new Fields(json);
   const type = fields.raw("peft_type");
   if (type !== "LORA" && type !== "GLORA")
-    fields.refuse("peft_type", `"LORA" and "GLORA" are read, not ${JSON.stringify(type) ?? "nothing"}`);
+    fields.refuse("peft_type", `"LORA" and "GLORA" are read, not ${typeof type === "string" ? `"${type}"` : "this"}`);
   throwProblems("CONFIG", file, fields.problems);
-  if (type === "GLORA") return { type, scaling: () => ({ rank: 0, factor: 1 }) };
+  if (type === "GLORA") return { type, ranks: () => [], scale: () => 1 };
 
   for (const [key, why] of Object.entries(REFUSED)) if (isSet(fields.raw(key))) fields.refuse(key, why);
   const init = fields.raw("init_lora_weights");
@@ -53,11 +55,13 @@ export function parsePeftConfig(json: unknown, file: string): PeftConfig {
   throwProblems("CONFIG", file, fields.problems);
   return {
     type: "LORA",
-    scaling: (module) => {
-      const ofModule = matching(ranks, module) ?? rank;
-      const numerator = matching(alphas, module) ?? alpha;
-      return { rank: ofModule, factor: numerator / (rooted ? Math.sqrt(ofModule) : ofModule) };
+    // PEFT sorts patterns when it saves them, so that the first of several need not be the one it trained with: the tensor's
+    // rank tells. Nothing tells of alpha, whose first pattern counts, as it does when PEFT opens the folder.
+    ranks: (module) => {
+      const found = matching(ranks, module);
+      return found.length > 0 ? found : [rank];
     },
+    scale: (module, ofModule) => (matching(alphas, module)[0] ?? alpha) / (rooted ? Math.sqrt(ofModule) : ofModule),
   };
 }
 
@@ -91,6 +95,5 @@ function patternsOf(fields: Fields, key: string): Pattern[] {
   });
 }
 
-/** The first pattern that matches counts. */
-const matching = (patterns: readonly Pattern[], module: string): number | undefined =>
-  patterns.find(({ matches }) => matches.test(module))?.value;
+const matching = (patterns: readonly Pattern[], module: string): readonly number[] =>
+  patterns.flatMap(({ matches, value }) => (matches.test(module) ? [value] : []));

@@ -133,9 +133,11 @@ async function loraModule(
 ): Promise<ForeignModule | string> {
   const [down, up, bias] = [parts.get("B.weight"), parts.get("A.weight"), parts.get("B.bias")];
   if (!down || !up) return `lora_${down ? "A" : "B"}.weight is missing`;
-  const { rank, factor } = config.scaling(module);
-  if (up.shape[0] !== rank)
-    return `adapter_config.json says rank ${rank}, but lora_A.weight is [${up.shape.join(", ")}]`;
+  const rank = up.shape[0] ?? 0;
+  const ranks = config.ranks(module);
+  if (!ranks.includes(rank))
+    return `adapter_config.json says rank ${ranks.join(" or ")}, but lora_A.weight is [${up.shape.join(", ")}]`;
+  const factor = config.scale(module, rank);
   const tensors = [await scaled(down, "B.Xd", factor), await scaled(up, "B.Xu")];
   if (bias) tensors.push(await scaled(bias, "E.X", factor));
   return { structure: { ...NO_CHANGE, B: `lora_${rank}`, E: bias ? "vector" : "none" }, tensors };

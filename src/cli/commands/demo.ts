@@ -10,7 +10,8 @@ import { readJson } from "../../formats/folder.js";
 import { contentOf, openFolder } from "../../formats/folder.node.js";
 import { embeddedModel } from "../../models/embedded.node.js";
 import { openModel } from "../../models/open.node.js";
-import { type ComparedMethod, compareMethods } from "../../search/compare.js";
+import { compareMethods, type Outcome } from "../../search/compare.js";
+import type { FitResult } from "../../search/fit.js";
 import { formatCount, formatDuration } from "../../training/progress.js";
 import { defineCommand } from "../command.js";
 import { mergeLines } from "../merge-lines.js";
@@ -55,22 +56,25 @@ export const demo = defineCommand({
           `train on, 400 to choose by, 600 to test on.\nEach method: at most ${formatCount(budget)} adapter parameters ` +
           `(SSF's), ${work.epochs} epochs, learning rates ${work.learningRates.join(" and ")}.\n`,
       );
-      const results = await compareMethods(model, data, {
+      let searched: FitResult | undefined;
+      const { outcomes } = await compareMethods(model, [data], {
         methods: METHODS,
         budget,
         ...work,
+        rank: 4,
         search: searchOf(population, generations),
         seed,
         signal: context.signal,
-        onProgress: (event) => {
-          if (event.type === "progress") context.onEvent(event);
+        onProgress: context.onEvent,
+        onResult: ({ method, chosen }, result) => {
+          context.note(`${method}: ${percent(chosen!.test!.accuracy)} of the test images`);
+          if (method === "glora") searched = result;
         },
-        onResult: ({ method, test }) => context.note(`${method}: ${percent(test.accuracy)} of the test images`),
       });
-      context.print(comparison(results, context.paint));
+      const rows = outcomes.map(rowOf);
+      context.print(comparison(rows, context.paint));
 
-      const { result } = results.find(({ method }) => method === "glora")!;
-      const { adapted, genome } = result;
+      const { adapted, genome } = searched!;
       context.print(
         `\nThe structure that the search chose:\n\n${drawStructure(model.layers, genome!, "elementwise", context.paint)}\n`,
       );
@@ -87,11 +91,7 @@ export const demo = defineCommand({
       );
       context.emit({
         budget,
-        methods: results.map(({ result: _, ...row }) => ({
-          ...row,
-          validation: row.validation.accuracy,
-          test: row.test.accuracy,
-        })),
+        methods: rows,
         merged: out,
         merge: merge.report,
       });
@@ -124,8 +124,25 @@ async function isDemoModel(path: string, labels: readonly string[]): Promise<boo
   });
 }
 
+/** The chosen trial, with the time and the candidates of all. */
+function rowOf({ method, trials, chosen }: Outcome) {
+  const { rank, parameters, learningRate, validation, test } = chosen!;
+  const sum = (key: "seconds" | "searchSeconds" | "candidates") => trials.reduce((all, trial) => all + trial[key], 0);
+  return {
+    method,
+    rank,
+    parameters,
+    learningRate,
+    validation: validation!.accuracy,
+    test: test!.accuracy,
+    seconds: sum("seconds"),
+    searchSeconds: sum("searchSeconds"),
+    candidates: sum("candidates"),
+  };
+}
+
 /** One row a method; the search's cost is a row of its own. */
-function comparison(results: readonly ComparedMethod[], paint: Paint): string {
+function comparison(results: readonly ReturnType<typeof rowOf>[], paint: Paint): string {
   const right = (title: string) => ({ title, align: "right" as const });
   const rows = results.flatMap((row) => {
     const { method, rank, parameters, learningRate, validation, test, seconds, searchSeconds, candidates } = row;
@@ -134,8 +151,8 @@ function comparison(results: readonly ComparedMethod[], paint: Paint): string {
       name,
       formatCount(parameters),
       String(learningRate),
-      percent(validation.accuracy),
-      percent(test.accuracy),
+      percent(validation),
+      percent(test),
       formatDuration(seconds),
     ];
     if (method !== "glora") return [line];

@@ -10,6 +10,7 @@ import { predict } from "./predict.js";
 import { resume } from "./resume.js";
 import { run } from "./run.js";
 import { search } from "./search.js";
+import { tokenize } from "./tokenize.js";
 
 export const commands: readonly Command[] = [
   fit,
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   evalCommand,
   predict,
   inspect,
+  tokenize,
   run,
   demo,
 ];

@@ -1,4 +1,4 @@
-import { Template } from "@huggingface/jinja";
+import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { GloraError, messageOf } from "../../base/errors.js";
 import type { Message } from "./tokenizer.js";
 
@@ -20,32 +20,48 @@ export function chatTemplate(
   special: SpecialTexts,
   folder: string,
 ): (messages: readonly Message[], addGenerationPrompt: boolean) => string {
-  let template: Template | undefined;
-  const parse = (): Template => {
+  let program: ReturnType<typeof parse> | undefined;
+  const read = (): ReturnType<typeof parse> => {
     try {
-      return new Template(source);
+      return parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
     } catch (thrown) {
-      throw new GloraError("CONFIG", `${folder}: the chat template cannot be read: ${messageOf(thrown)}`, { folder }, thrown);
+      throw new GloraError(
+        "CONFIG",
+        `${folder}: the chat template cannot be read: ${messageOf(thrown)}`,
+        { folder },
+        thrown,
+      );
     }
   };
   return (messages, addGenerationPrompt) => {
-    template ??= parse();
+    program ??= read();
+    const environment = new Environment();
+    const variables = { ...CONSTANTS, ...functions, ...special, messages, add_generation_prompt: addGenerationPrompt };
+    for (const [name, value] of Object.entries(variables)) environment.set(name, value);
     try {
-      return template.render({
-        ...special,
-        messages: messages.map((message) => ({ ...message })),
-        add_generation_prompt: addGenerationPrompt,
-        strftime_now: (format: string) => strftime(new Date(), format),
-        raise_exception: (message: string) => {
-          throw new Refusal(message);
-        },
-      });
+      return String(new Interpreter(environment).run(program).value);
     } catch (thrown) {
       const what = thrown instanceof Refusal ? "refuses the messages" : "cannot be run";
       throw new GloraError("DATA", `the chat template ${what}: ${messageOf(thrown)}`, { folder }, thrown);
     }
   };
 }
+
+/** Jinja's names in both spellings. */
+const CONSTANTS = { true: true, false: false, none: null, True: true, False: false, None: null };
+
+// The package's own template sets these too, but its dates are in the language of the machine, and its refusals are
+// errors as any other.
+const functions = {
+  range: (first: number, end?: number, step = 1): number[] => {
+    const [start, stop] = end === undefined ? [0, first] : [first, end];
+    return Array.from({ length: Math.max(0, Math.ceil((stop - start) / step)) }, (_, i) => start + i * step);
+  },
+  strftime_now: (format: string) => strftime(new Date(), format),
+  raise_exception: (message: string) => {
+    throw new Refusal(message);
+  },
+};
 
 /** The directives of Python's strftime that templates use; others stay as they are. */
 function strftime(date: Date, format: string): string {

@@ -35,7 +35,9 @@ export interface LanguageExamples {
 export function languageTokens(content: LanguageContent, tokenizer: Tokenizer, o: LanguageOptions): LanguageExamples {
   if (content.kind === "text") return windows(content.text, tokenizer, o.maxTokens);
   const messages = messagesOf(content, tokenizer);
-  const whole = messages ? chatTokens(messages, tokenizer) : answerTokens(promptOf(content), answerOf(content), tokenizer);
+  const whole = messages
+    ? chatTokens(messages, tokenizer)
+    : answerTokens(promptOf(content), answerOf(content), tokenizer);
   const all = o.lossOn === "all" ? Int32Array.from(whole.ids.subarray(1), (_, i) => i + 1) : whole.scored;
   const ids = whole.ids.subarray(0, o.maxTokens);
   const scored = all.filter((place) => place < o.maxTokens);

@@ -84,8 +84,7 @@ describe("a tokenizer.json that cannot be used", () => {
     const source = { ...memorySource("tokenizer.json", new Uint8Array()), size: 200e6 };
     await expect(openTokenizer({ ...nested, open: async () => source })).rejects.toMatchObject({
       code: "FILE",
-      message:
-        "model/tokenizer.json: 191 MiB is too large for it; tokenizers have at most 64 MiB. Fetch it again.",
+      message: "model/tokenizer.json: 191 MiB is too large for it; tokenizers have at most 64 MiB. Fetch it again.",
     });
   });
 

@@ -2,7 +2,6 @@ import { GloraError, messageOf } from "../../base/errors.js";
 import { throwProblems } from "../../formats/fields.js";
 import { type Folder, readText } from "../../formats/folder.js";
 import { chatTemplate, type SpecialTexts } from "./chat-template.js";
-import type { Encoding, EncodeOptions, Message, Tokenizer } from "./tokenizer.js";
 import { type AddedToken, readAddedToken, sectioner } from "./tokenizer/added-tokens.js";
 import { Component } from "./tokenizer/component.js";
 import { cleanUp, type Decoder, decoders } from "./tokenizer/decoders.js";
@@ -12,6 +11,7 @@ import { type PostProcessor, postProcessors, type Run } from "./tokenizer/post-p
 import { preTokenizers } from "./tokenizer/pre-tokenizers.js";
 import type { WordModel } from "./tokenizer/word-model.js";
 import { modelType, wordModels } from "./tokenizer/word-models.js";
+import type { EncodeOptions, Encoding, Message, Tokenizer } from "./tokenizer.js";
 
 /**
  * The tokenizer of a Hugging Face folder: tokenizer.json, and what tokenizer_config.json, special_tokens_map.json and
@@ -105,7 +105,11 @@ function readPipeline(file: Component, problems: string[]): Pipeline {
   const modelPart = new Component(file.raw("model") ?? {}, problems, "model");
   if (!file.has("model")) file.refuse("model", "is missing");
   const model = wordModels[modelType(modelPart)]?.(modelPart);
-  if (!model) modelPart.refuse("type", `${JSON.stringify(modelPart.raw("type"))} is not known; known are ${Object.keys(wordModels).join(", ")}`);
+  if (!model)
+    modelPart.refuse(
+      "type",
+      `${JSON.stringify(modelPart.raw("type"))} is not known; known are ${Object.keys(wordModels).join(", ")}`,
+    );
   const added = (file.has("added_tokens") ? file.list("added_tokens") : []).map((token, i) =>
     readAddedToken(new Component(token, problems, `added_tokens[${i}]`)),
   );
@@ -163,14 +167,22 @@ function build(
         else for (const word of words(section)) for (const id of encodeWord(word.text)) ids.push(id);
       }
     } catch (thrown) {
-      throw new GloraError("DATA", `${name}/tokenizer.json: the text cannot be tokenized: ${messageOf(thrown)}`, { text }, thrown);
+      throw new GloraError(
+        "DATA",
+        `${name}/tokenizer.json: the text cannot be tokenized: ${messageOf(thrown)}`,
+        { text },
+        thrown,
+      );
     }
     return ids;
   };
   const encodePair = (text: string, second: string | undefined, special: boolean, maxTokens?: number): Encoding => {
     const whole = [{ ids: run(text), typeId: 0 }];
     if (second !== undefined) whole.push({ ids: run(second), typeId: 1 });
-    const around = postProcess(whole.map(({ typeId }) => ({ ids: [], typeId })), special);
+    const around = postProcess(
+      whole.map(({ typeId }) => ({ ids: [], typeId })),
+      special,
+    );
     const runs = maxTokens === undefined ? whole : truncated(whole, maxTokens - countOf(around));
     const done = postProcess(runs, special);
     return {
@@ -189,17 +201,23 @@ function build(
     encodePair: (text, second, { maxTokens } = {}) => encodePair(text, second, true, maxTokens),
     decode: (ids, { skipSpecial = false } = {}) => {
       const tokens: string[] = [];
-      for (const id of ids) if (pieces[id] !== undefined && !(skipSpecial && specialIds.has(id))) tokens.push(pieces[id]);
+      for (const id of ids)
+        if (pieces[id] !== undefined && !(skipSpecial && specialIds.has(id))) tokens.push(pieces[id]);
       const text = decode(tokens).join("");
       return clean ? cleanUp(text) : text;
     },
     piece: (id) => pieces[id] ?? "",
+    isSpecial: (id) => specialIds.has(id),
     chat: render !== undefined,
     renderChat: (messages, { addGenerationPrompt = false } = {}) => {
       if (render) return render(messages, addGenerationPrompt);
-      throw new GloraError("CONFIG", `${name}: has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json).`, {
-        folder: name,
-      });
+      throw new GloraError(
+        "CONFIG",
+        `${name}: has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json).`,
+        {
+          folder: name,
+        },
+      );
     },
   };
 }

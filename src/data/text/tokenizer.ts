@@ -33,6 +33,8 @@ export interface Tokenizer {
   decode(ids: Iterable<number>, o?: { readonly skipSpecial?: boolean }): string;
   /** The piece of text that stands for an id, as the vocabulary writes it. */
   piece(id: number): string;
+  /** Whether a token is one of those that are no text: BOS, the end of a turn, padding. */
+  isSpecial(id: number): boolean;
   /** Whether there is a chat template. */
   readonly chat: boolean;
   /** The text of a conversation. @throws {GloraError} CONFIG without a template, DATA if the template refuses the messages */

@@ -1,7 +1,6 @@
 /** BERT or one of its kin from a folder of transformers or sentence-transformers as a {@link Model}. */
 import { GloraError } from "../../base/errors.js";
 import type { TextInput } from "../../data/text/text-input.js";
-import type { Tokenizer } from "../../data/text/tokenizer.js";
 import type { Builder } from "../../ir/builder.js";
 import type { Loss } from "../loss.js";
 import type { Head, LinearLayer, Model } from "../model.js";
@@ -19,11 +18,6 @@ import { embeddingPooling } from "./pooling.js";
 /** Values of `model_type` that {@link openBert} opens. */
 export const bertTypes: readonly string[] = Object.keys(FAMILIES);
 
-export interface BertParts extends ModelParts {
-  /** Reads the folder's tokenizer, when it is first asked for. */
-  tokenizer(): Promise<Tokenizer>;
-}
-
 /**
  * Opens an encoder with its classifier, or without a head: then its features are embeddings of the texts, pooled as
  * sentence-transformers does.
@@ -31,7 +25,7 @@ export interface BertParts extends ModelParts {
  * @throws {GloraError} CONFIG for a config that cannot be; MODEL for an architecture that is not built here, or with every
  *   tensor that is missing, unexpected or misshapen
  */
-export async function openBert(parts: BertParts): Promise<Model> {
+export async function openBert(parts: ModelParts): Promise<Model> {
   const { folder, checkpoint, rawConfig, file } = parts;
   const config = parseBertConfig(rawConfig, file, holdsClassifier(checkpoint.tensors));
   const tensors = checkBertTensors(checkpoint, config, folder.name);
@@ -48,7 +42,7 @@ export async function openBert(parts: BertParts): Promise<Model> {
 }
 
 /** What stays whatever the model is trained for. */
-interface Fixed extends BertParts {
+interface Fixed extends ModelParts {
   readonly config: BertConfig;
   readonly tensors: BertTensors;
   /** What an embedding of a text is, where there is no head. */

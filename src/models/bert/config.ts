@@ -89,21 +89,22 @@ const BUCKETS = 32;
 
 const ACTIVATION_NAMES = Object.fromEntries(Object.keys(ACTIVATIONS).map((name) => [name, name]));
 
-/** What would be another forward pass. */
+/** What would be another forward pass, and numbers that do not go together. */
 function refuseOthers(fields: Fields, c: BertConfig): void {
-  if (c.width % c.heads !== 0) fields.problems.push(`a width of ${c.width} cannot be shared by ${c.heads} heads`);
-  if (maxTokens(c) < 1)
-    fields.problems.push(
-      `${c.positions} position embeddings (max_position_embeddings) end in front of the first token, which has number ` +
-        `${c.paddingIndex! + 1}`,
-    );
-  if (c.padId >= c.vocabulary)
-    fields.refuse("pad_token_id", `${c.padId} is not in the vocabulary of ${c.vocabulary} tokens`);
   if (fields.text("position_embedding_type", "absolute") !== "absolute")
     fields.refuse("position_embedding_type", 'only "absolute" is supported');
   for (const decoder of ["is_decoder", "add_cross_attention"])
     if (fields.boolean(decoder, false)) fields.refuse(decoder, "only false is supported: an encoder");
   if (fields.has("quantization_config")) fields.refuse("quantization_config", "quantized weights are not supported");
+  if (fields.problems.length > 0) return;
+  if (c.width % c.heads !== 0) fields.problems.push(`a width of ${c.width} cannot be shared by ${c.heads} heads`);
+  if (c.padId >= c.vocabulary)
+    fields.refuse("pad_token_id", `${c.padId} is not in the vocabulary of ${c.vocabulary} tokens`);
+  if (maxTokens(c) < 1)
+    fields.problems.push(
+      `${c.positions} position embeddings (max_position_embeddings) end in front of the first token, which has number ` +
+        `${c.paddingIndex! + 1}`,
+    );
 }
 
 const CLASSIFIER = "ForSequenceClassification";

@@ -4,15 +4,12 @@ import type { Pooling } from "./forward.js";
 
 const FILE = "1_Pooling/config.json";
 
-/** Ways of pooling that sentence-transformers knows, and how its older files say them. */
-const MODES: Readonly<Record<string, Pooling | undefined>> = {
-  mean: "mean",
-  cls: "first",
-  max: undefined,
-  mean_sqrt_len_tokens: undefined,
-  weightedmean: undefined,
-  lasttoken: undefined,
-};
+/** Of the ways of pooling that sentence-transformers knows, those that are built here. */
+const MODES: ReadonlyMap<string, Pooling> = new Map([
+  ["mean", "mean"],
+  ["cls", "first"],
+]);
+/** How its older files say them. */
 const FLAGS: Readonly<Record<string, string>> = {
   pooling_mode_mean_tokens: "mean",
   pooling_mode_cls_token: "cls",
@@ -31,7 +28,7 @@ export async function embeddingPooling(folder: Folder): Promise<Pooling> {
   const fields = new Fields(await readJson(folder, FILE));
   const flagged = Object.keys(FLAGS).filter((flag) => fields.boolean(flag, false));
   const modes = fields.has("pooling_mode") ? [fields.text("pooling_mode")] : flagged.map((flag) => FLAGS[flag]!);
-  const pooling = modes.length === 1 ? MODES[modes[0]!] : undefined;
+  const pooling = modes.length === 1 ? MODES.get(modes[0]!) : undefined;
   if (pooling === undefined)
     fields.problems.push(`pooling by ${modes.join(" and ") || "nothing"}: only mean or cls is supported`);
   throwProblems("CONFIG", `${folder.name}/${FILE}`, fields.problems);

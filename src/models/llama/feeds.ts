@@ -14,6 +14,11 @@ export function completeFeeds(inputs: Feeds, perToken: boolean): Record<string, 
     shape: [batch, tokens],
     data: BigInt64Array.from({ length: batch * tokens }, (_, i) => BigInt(value(i))),
   });
+  // One row of positions is that of every text.
+  const positionsOf = (given: Tensor | undefined): Tensor | undefined =>
+    given && batch > 1 && given.shape[0] === 1 && given.shape[1] === tokens
+      ? filled((i) => Number(given.data[i % tokens]))
+      : given;
   const every = (): Tensor => ({
     dtype: "int32",
     shape: [batch * tokens],
@@ -22,7 +27,7 @@ export function completeFeeds(inputs: Feeds, perToken: boolean): Record<string, 
   return {
     ...inputs,
     attention_mask: inputs["attention_mask"] ?? filled(() => 1),
-    position_ids: inputs["position_ids"] ?? filled((i) => i % tokens),
+    position_ids: positionsOf(inputs["position_ids"]) ?? filled((i) => i % tokens),
     ...(perToken && { scored: inputs["scored"] ?? every() }),
   };
 }

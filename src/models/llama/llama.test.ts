@@ -10,6 +10,7 @@ import { openFolder } from "../../formats/folder.node.js";
 import { readBytes, readFloat32, readSafetensors } from "../../formats/safetensors.js";
 import type { Graph, Value } from "../../ir/graph.js";
 import { createBuilder } from "../../ops/index.js";
+import { lowerFor } from "../../passes/lower.js";
 import { createNodeRuntime } from "../../runtime/node/node-runtime.node.js";
 import { binaryCrossEntropy, crossEntropy, meanSquaredError } from "../loss.js";
 import type { Model } from "../model.js";
@@ -239,6 +240,70 @@ test("without a padding token the mask tells the last token of a text", async ()
   expect(Math.abs((await logits([7, 5, 30], [1, 1, 1])) - (await logits([7, 5, 30, 9], [1, 1, 1, 0])))).toBeLessThan(
     1e-6,
   );
+});
+
+test("the served graph in ONNX's own operators is the same function", async () => {
+  const model = await openModel(`${fixtures}phi3-longrope`);
+  const g = createBuilder();
+  model.serving!(g, new Weights(g, model.weights));
+  const portable = lowerFor("portable", g.graph);
+  expect(portable.nodes.filter(({ domain, op }) => domain !== "" || op.startsWith("Simplified"))).toEqual([]);
+  const empty = { dtype: "float32", shape: [1, 2, 0, 8], data: new Float32Array() } as const;
+  const past = [0, 1].flatMap((i) => ["key", "value"].map((part) => [`past_key_values.${i}.${part}`, empty] as const));
+  const ids = [7, 5, 30, 4, 11, 9, 3, 22, 15, 8, 12, 13, 14];
+  const feeds = {
+    input_ids: int64(ids),
+    attention_mask: int64(ids.map(() => 1)),
+    position_ids: int64([...ids.keys()]),
+    ...Object.fromEntries(past),
+  };
+  const [fused, plain] = [(await run(g.graph, feeds)).get("logits")!, (await run(portable, feeds)).get("logits")!];
+  const difference = (fused.data as Float32Array).map((value, i) => value - Number(plain.data[i]));
+  expect(largest(difference)).toBeLessThan(1e-5 * largest(fused.data as Float32Array));
+});
+
+test("one row of positions is that of every text", async () => {
+  const model = await openModel(`${fixtures}llama-biases`);
+  const inputs = { input_ids: int64([7, 5, 30, 4], 2, 2), position_ids: int64([3, 9]) };
+  expect(model.feeds(inputs)["position_ids"]).toEqual(int64([3, 9, 3, 9], 2, 2));
+});
+
+test("a served classifier counts positions itself", async () => {
+  const model = await openModel(`${fixtures}llama-labels`);
+  const inputs = { input_ids: int64([7, 5, 30, 0], 2, 2), attention_mask: int64([1, 1, 1, 0], 2, 2) };
+  const g = createBuilder();
+  model.serving!(g, new Weights(g, model.weights));
+  const served = (await run(g.graph, inputs)).get("logits")!;
+  expect(served).toEqual((await run(graphOf(model), model.feeds(inputs))).get("logits"));
+});
+
+test("a branch that is dropped is not added", async () => {
+  const model = await openModel(`${fixtures}qwen3-layer-types`);
+  const g = createBuilder();
+  const weights = new Weights(g, model.weights);
+  const dropPath = g.input("drop", "float32", [model.residualBranches, "batch"]);
+  g.output("features", model.trunk(g, weights, model.inputs(g), { dropPath }));
+  const inputs = model.feeds({ input_ids: int64([7, 5, 30, 4, 11, 9], 2, 3) });
+  const all = async (keep: (branch: number) => number): Promise<Float32Array> => {
+    const data = Float32Array.from({ length: 8 }, (_, i) => keep(i >> 1));
+    return (await run(g.graph, { ...inputs, drop: { dtype: "float32", shape: [4, 2], data } })).get("features")!
+      .data as Float32Array;
+  };
+  // Without any branch the features are the normalised embeddings: those of a token, wherever it stands.
+  const none = await all(() => 0);
+  const swapped = model.feeds({ input_ids: int64([4, 11, 9, 7, 5, 30], 2, 3) });
+  const drop = { dtype: "float32", shape: [4, 2], data: new Float32Array(8) } as const;
+  const other = (await run(g.graph, { ...swapped, drop })).get("features")!.data as Float32Array;
+  expect([...none.slice(0, none.length / 2)]).toEqual([...other.slice(none.length / 2)]);
+  const whole = await all(() => 1);
+  for (const branch of [0, 1, 2, 3]) expect(await all((i) => (i === branch ? 0 : 1))).not.toEqual(whole);
+});
+
+test("a row that sees nothing is no row of NaN", async () => {
+  const model = await openModel(`${fixtures}mistral-window`);
+  const inputs = { input_ids: int64([7, 5, 30, 4]), attention_mask: int64([0, 0, 0, 0]) };
+  const { data } = (await run(graphOf(model), model.feeds(inputs))).get("logits")!;
+  expect((data as Float32Array).every(Number.isFinite)).toBe(true);
 });
 
 describe("tasks", () => {

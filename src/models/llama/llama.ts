@@ -10,9 +10,9 @@ import { type Weight, weightsOf } from "../weights.js";
 import { type LlamaConfig, parseLlamaConfig } from "./config.js";
 import { exportLlama } from "./export.js";
 import { checkTokens, completeFeeds } from "./feeds.js";
-import { type LlamaTrunk, languageHead, llamaTrunk, padRow } from "./forward.js";
+import { type LlamaTrunk, languageHead, llamaTrunk } from "./forward.js";
 import { checkLlamaTensors, type LlamaTensors } from "./names.js";
-import { serveLanguage } from "./serving.js";
+import { serveLabels, serveLanguage } from "./serving.js";
 
 export interface LlamaParts extends ModelParts {
   /** Reads the folder's tokenizer, when it is first asked for. */
@@ -90,6 +90,7 @@ function llamaModel(parts: LlamaParts, opened: Opened): Model {
       cache: { layers: config.depth, heads: config.keyValueHeads, headWidth: config.headWidth },
       serving: (g, w) => serveLanguage(g, w, trunk),
     }),
+    ...(config.head === "labels" && { serving: (g, w) => serveLabels(g, w, trunk, head!) }),
     inputs: (g) => ({
       input_ids: g.input("input_ids", "int64", ["batch", "tokens"]),
       attention_mask: g.input("attention_mask", "int64", ["batch", "tokens"]),

@@ -38,7 +38,9 @@ export function parseRope(fields: Fields, { headWidth, maxTokens, phi3 }: RopeCo
   const share = scaling.positive("partial_rotary_factor", fields.positive("partial_rotary_factor", 1));
   const turned = Math.trunc(headWidth * share);
   if (share > 1 || (share < 1 && !phi3)) scaling.refuse("partial_rotary_factor", `${share} is not supported`);
-  if (turned % 2 !== 0 || turned === 0) fields.refuse("head_dim", `an odd number of elements to turn, ${turned}`);
+  // Of an odd part of a head one element more turns; an odd head has none to spare.
+  if (turned === 0 || turned + (turned % 2) > headWidth)
+    fields.refuse("head_dim", `${turned} of ${headWidth} elements cannot turn in pairs`);
 
   const plain = powers(base, turned);
   const type = scaling.text("rope_type", scaling.text("type", "default"));
@@ -46,7 +48,10 @@ export function parseRope(fields: Fields, { headWidth, maxTokens, phi3 }: RopeCo
     const own = scaling.natural("original_max_position_embeddings", maxTokens);
     return fields.natural("original_max_position_embeddings", phi3 ? 4096 : own);
   };
-  switch (phi3 && PHI3_LONG_ROPE.has(type) ? "longrope" : type) {
+  const known = phi3 ? ["default", "longrope"] : ["default", "linear", "dynamic", "llama3", "yarn", "longrope"];
+  const kind = phi3 && PHI3_LONG_ROPE.has(type) ? "longrope" : type;
+  if (!known.includes(kind)) scaling.refuse("rope_type", `"${type}" is not one of ${known.join(", ")}`);
+  switch (kind) {
     case "default":
       return { frequencies: plain.map(inverse), temperature: 1 };
     case "linear": {
@@ -67,9 +72,8 @@ export function parseRope(fields: Fields, { headWidth, maxTokens, phi3 }: RopeCo
     case "longrope":
       return longRope(plain, scaling, { maxTokens, original: length() });
     default:
-      scaling.refuse("rope_type", `"${type}" is not one of default, linear, dynamic, llama3, yarn, longrope`);
+      return { frequencies: [], temperature: 1 };
   }
-  return { frequencies: [], temperature: 1 };
 }
 
 /** Names that Phi-3's configs have had for it. */
@@ -81,7 +85,7 @@ const inverse = (power: number): number => f32(1 / power);
 
 /** base^(2i/d): what one turn of pair i takes, in tokens, over 2π. */
 const powers = (base: number, turned: number): number[] =>
-  Array.from({ length: turned / 2 }, (_, i) => f32(base ** f32((2 * i) / turned)));
+  Array.from({ length: Math.ceil(turned / 2) }, (_, i) => f32(base ** f32((2 * i) / turned)));
 
 /** Llama 3.1: fast pairs as they are, slow ones divided by the factor, a ramp between. */
 function llama3(frequencies: readonly number[], scaling: Fields, original: number): number[] {

@@ -1,13 +1,13 @@
-/** The graph of a decoder that transformers.js runs, token by token. */
+/** The graphs of decoders that transformers.js runs. */
 import type { Builder } from "../../ir/builder.js";
 import { addDims, elements } from "../../ir/dim.js";
-import type { KeyValueCache } from "../model.js";
+import { type Head, type KeyValueCache, linearHead } from "../model.js";
 import type { Weights } from "../weights.js";
 import { type LlamaTrunk, languageHead, llamaTrunk } from "./forward.js";
 import { counted } from "./rope.js";
 
 /**
- * Inputs `input_ids`, `attention_mask` over past and new tokens, `position_ids`, `past_key_values.{i}.key` and `.value`;
+ * Token by token. Inputs `input_ids`, `attention_mask` over past and new tokens, `position_ids`, `past_key_values.{i}.key` and `.value`;
  * outputs `logits` [batch, tokens, vocabulary], `present.{i}.key` and `.value`.
  */
 export function serveLanguage(g: Builder, w: Weights, trunk: LlamaTrunk): void {
@@ -29,4 +29,11 @@ export function serveLanguage(g: Builder, w: Weights, trunk: LlamaTrunk): void {
     g.output(`present.${i}.key`, key);
     g.output(`present.${i}.value`, value);
   });
+}
+
+/** Inputs `input_ids` and `attention_mask`, all that transformers.js feeds a classifier; output `logits` [batch, labels]. */
+export function serveLabels(g: Builder, w: Weights, trunk: LlamaTrunk, head: Head): void {
+  const input = (name: string) => g.input(name, "int64", ["batch", "tokens"]);
+  const features = llamaTrunk(g, w, { ids: input("input_ids"), mask: input("attention_mask") }, trunk, {});
+  g.output("logits", linearHead(w, head, features));
 }

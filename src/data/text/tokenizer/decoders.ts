@@ -77,8 +77,7 @@ function byteFallback(tokens: readonly string[]): string[] {
 }
 
 /** English spaces that tokenizing put in front of punctuation and of contracted words are taken out. */
-export const cleanUp = (text: string): string =>
-  CLEANED.reduce((out, [from, to]) => out.replaceAll(from, to), text);
+export const cleanUp = (text: string): string => CLEANED.reduce((out, [from, to]) => out.replaceAll(from, to), text);
 
 const CLEANED: readonly (readonly [string, string])[] = [
   [" .", "."],

@@ -24,10 +24,14 @@ export async function readTokenizerJson(folder: Folder, file: string): Promise<u
     );
   const text = await sourceText(source);
   if (deeperThan(text, DEEPEST))
-    throw new GloraError("FILE", `${name}: lists and objects are nested more than ${DEEPEST} deep; this is no tokenizer.`, {
-      file: name,
-      deepest: DEEPEST,
-    });
+    throw new GloraError(
+      "FILE",
+      `${name}: lists and objects are nested more than ${DEEPEST} deep; this is no tokenizer.`,
+      {
+        file: name,
+        deepest: DEEPEST,
+      },
+    );
   try {
     return parseJson(text, name);
   } catch (thrown) {

@@ -40,7 +40,9 @@ function tokenOf(part: Component, key: string): number {
   return Number(id);
 }
 
-type Slot = { readonly text: number; readonly typeId: number } | { readonly ids: readonly number[]; readonly typeId: number };
+type Slot =
+  | { readonly text: number; readonly typeId: number }
+  | { readonly ids: readonly number[]; readonly typeId: number };
 
 function template(part: Component): PostProcessor {
   const slots = { single: slotsOf(part, "single"), pair: slotsOf(part, "pair") };
@@ -68,7 +70,5 @@ function slotsOf(part: Component, key: "single" | "pair"): readonly Slot[] {
 
 function specialIds(part: Component): Map<string, readonly number[]> {
   const tokens = part.object("special_tokens");
-  return new Map(
-    tokens.keys.map((name) => [name, tokens.object(name).numbers("ids")]),
-  );
+  return new Map(tokens.keys.map((name) => [name, tokens.object(name).numbers("ids")]));
 }

@@ -67,7 +67,8 @@ export function unigram(part: Component): WordModel {
         if (id !== undefined) return [id];
         const bytes = byteFallback ? byteTokens(vocabulary, text) : undefined;
         if (bytes) return bytes;
-        if (unknownId === undefined) throw new Error(`${JSON.stringify(text)} is no token, and there is no unknown token`);
+        if (unknownId === undefined)
+          throw new Error(`${JSON.stringify(text)} is no token, and there is no unknown token`);
         return [unknownId];
       });
     },

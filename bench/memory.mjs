@@ -38,6 +38,7 @@ const { values: o } = parseArgs({
     rank: { type: "string", default: "4" },
     steps: { type: "string", default: "3" },
     keep: { type: "boolean", default: false },
+    arena: { type: "boolean", default: false },
   },
 });
 const shape = SHAPES[o.shape];
@@ -59,7 +60,7 @@ const graph = adaptedGraph(model, {
   recompute: !o.keep,
 });
 const before = await memory();
-const session = await model.runtime.open(graph, { name: "step" });
+const session = await model.runtime.open(graph, { name: "step", keepArena: o.arena });
 const ids = BigInt64Array.from({ length: batch * tokens }, (_, i) => BigInt((i * 7919) % shape.vocabulary));
 const rows = batch * tokens;
 const labels = Int32Array.from({ length: rows }, (_, i) => (i * 104_729) % shape.vocabulary);

@@ -110,9 +110,9 @@ export function trainableFeeds(adapted: AdaptedModel, genome?: Genome): Record<s
   const packed = new Float32Array(layout.size + parameters.length - headOffset);
   buildEffective(parameters, table, chosen, layout, packed.subarray(0, layout.size));
   packed.set(parameters.subarray(headOffset), layout.size);
-  const feeds: Record<string, Tensor> = {
-    [INPUTS.trainable]: { dtype: "float32", shape: [packed.length], data: packed },
-  };
+  const feeds: Record<string, Tensor> = {};
+  // An adapter of which nothing acts, on a model without a trained head, has no such input.
+  if (packed.length > 0) feeds[INPUTS.trainable] = { dtype: "float32", shape: [packed.length], data: packed };
   const bits = choices(chosen, plans);
   if (bits.length > 0) feeds[INPUTS.choices] = { dtype: "bool", shape: [bits.length], data: bits };
   return feeds;

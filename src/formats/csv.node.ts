@@ -35,17 +35,23 @@ export async function readCsv(source: ByteSource, delimiter: "," | "\t"): Promis
 }
 
 function rowsOf(text: string, delimiter: string, quotes: boolean): CsvRow[] {
-  const rows = parse(text, {
-    bom: true,
+  const bytes = Buffer.from(text);
+  const rows = parse(bytes, {
     delimiter,
     quote: quotes ? '"' : false,
     record_delimiter: ["\r\n", "\n"],
     relax_column_count: true,
     skip_empty_lines: true,
     info: true,
-  }) as unknown as readonly { readonly info: { readonly lines: number }; readonly record: readonly string[] }[];
+  }) as unknown as readonly { readonly info: { readonly bytes: number }; readonly record: readonly string[] }[];
+  // The parser's own count of lines takes CR LF within quotes for two.
+  let [line, counted] = [1, 0];
   return rows.map(({ info, record }) => {
-    const breaks = record.reduce((sum, cell) => sum + (cell.match(/\n/g)?.length ?? 0), 0);
-    return { line: info.lines - breaks, cells: record };
+    const end = bytes[info.bytes - 1] === LF ? info.bytes - 1 : info.bytes;
+    for (; counted < end; counted++) if (bytes[counted] === LF) line++;
+    const breaks = record.reduce((sum, cell) => sum + cell.split("\n").length - 1, 0);
+    return { line: line - breaks, cells: record };
   });
 }
+
+const LF = 0x0a;

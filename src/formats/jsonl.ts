@@ -29,50 +29,55 @@ function parsed(text: string): { readonly value?: unknown; readonly problem?: st
 }
 
 /**
- * The records of a .json file: the elements of its list, or a value a line where it holds no list.
- * @throws {GloraError} FILE if it cannot be read, DATA if it is one list that is not valid JSON
+ * The records of a .json file: the elements of its list, or a value a line where it holds no list. In a list that is not
+ * valid JSON the elements are read one by one, so that each that is wrong is found.
+ *
+ * @throws {GloraError} FILE if it cannot be read, DATA if it is a list that is not valid JSON though its elements are
  */
 export async function readJsonRecords(source: ByteSource): Promise<JsonRecord[]> {
   const text = await sourceText(source);
   if (!/^\s*\[/.test(text)) return readJsonLines(source);
-  let values: readonly unknown[];
-  try {
-    values = JSON.parse(text);
-  } catch (thrown) {
-    const [, position] = /position (\d+)/.exec(messageOf(thrown)) ?? [];
-    const line = position === undefined ? undefined : text.slice(0, Number(position)).split("\n").length;
-    throw new GloraError(
-      "DATA",
-      `${source.name}${line === undefined ? "" : `:${line}`}: not valid JSON: ${messageOf(thrown)}`,
-      { file: source.name, line },
-      thrown,
-    );
+  const whole = parsed(text);
+  const elements = elementsOf(text);
+  if (whole.problem === undefined) {
+    const values = whole.value as readonly unknown[];
+    return values.map((value, i) => ({ line: elements[i]!.line, value }));
   }
-  const lines = elementLines(text);
-  return values.map((value, i) => ({ line: lines[i]!, value }));
+  const records = elements.map(({ line, start, end }) => ({ line, ...parsed(text.slice(start, end)) }));
+  if (records.some(({ problem }) => problem !== undefined)) return records;
+  throw new GloraError("DATA", `${source.name}: ${whole.problem}`, { file: source.name });
 }
 
-/** The line on which each element of the outermost list starts. The text must be a valid list. */
-function elementLines(text: string): number[] {
-  const lines: number[] = [];
-  let [line, depth, expected, quoted] = [1, 0, false, false];
+interface Element {
+  readonly line: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where the elements of the outermost list stand, told by brackets, commas and strings alone. */
+function elementsOf(text: string): Element[] {
+  const elements: Element[] = [];
+  let [line, depth, quoted] = [1, 0, false];
+  let open: { readonly line: number; readonly start: number } | undefined;
+  const close = (end: number): void => {
+    if (open) elements.push({ ...open, end });
+    open = undefined;
+  };
   for (let i = 0; i < text.length; i++) {
     const char = text[i]!;
-    if (char === "\n") line++;
     if (quoted) {
       if (char === "\\") i++;
       else if (char === '"') quoted = false;
-      continue;
+    } else if (char === "," && depth === 1) close(i);
+    else if (char === "]" || char === "}") {
+      if (--depth === 0) close(i);
+    } else {
+      if (depth === 1 && !open && !/\s/.test(char)) open = { line, start: i };
+      if (char === '"') quoted = true;
+      else if (char === "[" || char === "{") depth++;
     }
-    if (depth === 1 && expected && !/[\s\]]/.test(char)) {
-      lines.push(line);
-      expected = false;
-    }
-    if (char === '"') quoted = true;
-    else if (char === "[" || char === "{") {
-      if (depth++ === 0) expected = true;
-    } else if (char === "]" || char === "}") depth--;
-    else if (char === "," && depth === 1) expected = true;
+    if (char === "\n") line++;
   }
-  return lines;
+  close(text.length); // the end of the list is missing
+  return elements;
 }

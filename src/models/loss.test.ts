@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { gradientsOf } from "../autodiff/backward.js";
 import { createBuilder } from "../ops/index.js";
 import { evaluate, type Sample } from "../ops/testing.fixtures.js";
-import { crossEntropy, meanSquaredError } from "./loss.js";
+import { binaryCrossEntropy, cosineLoss, crossEntropy, meanSquaredError } from "./loss.js";
 
 /** Written by scripts/fixtures/loss.py. */
 const fixture: {
@@ -12,6 +12,8 @@ const fixture: {
   readonly labels: readonly number[];
   readonly weights: readonly number[];
   readonly targets: readonly number[];
+  /** Of pairs of rows, with the first targets and weights. */
+  readonly cosine: { readonly loss: number; readonly gradient: readonly number[] };
   readonly cases: Readonly<Record<string, { readonly loss: number; readonly gradient: readonly number[] }>>;
 } = JSON.parse(readFileSync(new URL("../../test/fixtures/loss/loss.fixtures.json", import.meta.url), "utf8"));
 const { classes, labels, weights, cases } = fixture;
@@ -20,10 +22,10 @@ function openLoss(name: string) {
   const g = createBuilder();
   const logits = g.input("logits", "float32", ["batch", classes]);
   const exampleWeights = g.input("weights", "float32", ["batch"]);
-  const loss =
-    name === "mse"
-      ? meanSquaredError(g, logits, g.input("targets", "float32", ["batch", classes]), exampleWeights)
-      : crossEntropy(g, logits, g.input("labels", "int32", ["batch"]), exampleWeights, Number(name));
+  const numbers = { mse: meanSquaredError, "binary-cross-entropy": binaryCrossEntropy }[name];
+  const loss = numbers
+    ? numbers(g, logits, g.input("targets", "float32", ["batch", classes]), exampleWeights)
+    : crossEntropy(g, logits, g.input("labels", "int32", ["batch"]), exampleWeights, Number(name));
   g.output("loss", loss);
   g.output("gradient", gradientsOf(g, loss, [logits])[0]!);
   /** Of the examples from one number to another. */
@@ -41,13 +43,13 @@ function openLoss(name: string) {
     const found = await evaluate(g.graph, {
       logits: rows(fixture.logits),
       weights: column("float32", weights),
-      ...(name === "mse" ? { targets: rows(fixture.targets) } : { labels: column("int32", labels) }),
+      ...(Number.isNaN(Number(name)) ? { targets: rows(fixture.targets) } : { labels: column("int32", labels) }),
     });
     return { loss: found["loss"]!.values[0]!, gradient: found["gradient"]!.values };
   };
 }
 
-describe.each(Object.keys(cases))("%s (cross-entropy of this label smoothing, or mse)", async (name) => {
+describe.each(Object.keys(cases))("%s (a number: cross-entropy of this label smoothing)", async (name) => {
   const run = openLoss(name);
   const whole = await run(0, labels.length);
   const expected = cases[name]!;
@@ -70,4 +72,24 @@ describe.each(Object.keys(cases))("%s (cross-entropy of this label smoothing, or
     expect({ ...parts[1], loss: Math.abs(parts[1]!.loss) }).toEqual({ loss: 0, gradient: [] });
     expect(parts.flatMap(({ gradient }) => gradient)).toEqual(whole.gradient); // rows do not meet in a gradient
   });
+});
+
+test("the cosine of pairs: loss and gradient are PyTorch's", async () => {
+  const g = createBuilder();
+  const embeddings = g.input("logits", "float32", ["batch", classes]);
+  const targets = g.input("targets", "float32", ["pairs", 1]);
+  const loss = cosineLoss(g, embeddings, targets, g.input("weights", "float32", ["pairs"]));
+  g.output("loss", loss);
+  g.output("gradient", gradientsOf(g, loss, [embeddings])[0]!);
+  const first = [0, 1, 2].map((i) => fixture.targets[i * classes]!);
+  const found = await evaluate(g.graph, {
+    logits: { dtype: "float32", shape: [6, classes], values: [...fixture.logits] },
+    targets: { dtype: "float32", shape: [3, 1], values: first },
+    weights: { dtype: "float32", shape: [3], values: weights.slice(0, 3) },
+  });
+  const { cosine } = fixture;
+  expect(Math.abs(found["loss"]!.values[0]! / cosine.loss - 1)).toBeLessThan(1e-6);
+  const largest = Math.max(...cosine.gradient.map(Math.abs));
+  const worst = Math.max(...found["gradient"]!.values.map((v, i) => Math.abs(v - cosine.gradient[i]!)));
+  expect(worst / largest).toBeLessThan(2e-6);
 });

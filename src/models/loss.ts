@@ -48,9 +48,10 @@ export function binaryCrossEntropy(g: Builder, outputs: Value, targets: Value, w
 /** Σ_i w_i · (cos(u_i, v_i) − t_i)² with embeddings [2·pairs, width] of which two neighbours are a pair, targets [pairs, 1]. */
 export function cosineLoss(g: Builder, embeddings: Value, targets: Value, weights: Value): Value {
   const [pairs] = targets.type.shape;
-  const width = embeddings.type.shape[1]!;
-  const both = g.reshape(embeddings, [pairs!, 2, width]);
-  const [u, v] = [g.slice(both, 1, 0, 1), g.slice(both, 1, 1, 2)].map((half) => g.reshape(half!, [pairs!, width]));
+  const one = g.constant("int64", [], [1]);
+  const counted = g.cumSum(g.expand(one, [pairs!]), 0); // 1, 2, …
+  const even = g.mul(g.sub(counted, one), g.constant("int64", [], [2]));
+  const [u, v] = [g.gather(embeddings, even, 0), g.gather(embeddings, g.add(even, one), 0)]; // [pairs, width]
   const dot = (a: Value, b: Value) => g.reduceSum(g.mul(a, b), [1], true); // [pairs, 1]
   const lengths = g.sqrt(g.add(g.mul(dot(u!, u!), dot(v!, v!)), g.scalar(1e-16)));
   return meanSquaredError(g, g.div(dot(u!, v!), lengths), targets, weights);

@@ -14,7 +14,7 @@ import type { Value } from "../ir/graph.js";
 import type { Weights } from "./weights.js";
 
 /** Rows of a vocabulary that are computed at once. */
-const SLICE = 32_768;
+const SLICE = 16_384;
 
 export const isSliced = (vocabulary: number): boolean => vocabulary > SLICE;
 

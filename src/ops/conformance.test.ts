@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { differentiate } from "../autodiff/backward.js";
-import { int } from "../ir/graph.js";
+import type { Builder } from "../ir/builder.js";
+import { int, type Value } from "../ir/graph.js";
 import { eliminateDead } from "../passes/eliminate-dead.js";
 import { createBuilder, ops } from "./index.js";
 import { type Call, expectGradient, type GradientOptions, type Operand, torchCases } from "./testing.fixtures.js";
@@ -36,6 +37,12 @@ const c = (call: Call, ...operands: readonly (Operand | Operand["shape"])[]): Ca
 
 const batch = "batch";
 const positive = (...shape: Operand["shape"]): Operand => ({ shape, values: [0.5, 1.2, 2.3, 0.9, 1.7] });
+/** Σ x², its gradient 2x given beside it. */
+const squareOf = (g: Builder, x: Value): Value => {
+  const axes = x.type.shape.map((_, i) => i);
+  const square = g.mul(x, x);
+  return g.withGradient(axes.length > 0 ? g.reduceSum(square, axes) : square, x, g.add(x, x));
+};
 const bool = (...shape: Operand["shape"]): Operand => ({ shape, dtype: "bool", values: [1, 0, 0, 1, 1] });
 const indices = (shape: Operand["shape"], ...values: readonly number[]): Operand => ({ shape, dtype: "int32", values });
 
@@ -417,6 +424,17 @@ const suites: Readonly<Record<string, Suite>> = {
     "rank 0": c((g, [condition, a, b]) => [g.where(condition!, a!, b!)], bool(), [], []),
     "axes of size 1": c((g, [condition, a, b]) => [g.where(condition!, a!, b!)], bool(1, 1), [1, 3], [1, 1]),
     "empty batch": c((g, [condition, a, b]) => [g.where(condition!, a!, b!)], bool(batch, 3), [batch, 1], []),
+    "negative axis": noAxis,
+  },
+  WithGradient: {
+    "a value used twice": c(
+      twice((g, [x]) => [squareOf(g, x!)]),
+      [2, 3],
+    ),
+    broadcasting: "the gradient has the operand's shape",
+    "rank 0": c((g, [x]) => [squareOf(g, x!)], []),
+    "axes of size 1": c((g, [x]) => [squareOf(g, x!)], [1, 3, 1]),
+    "empty batch": c((g, [x]) => [squareOf(g, x!)], [batch, 3]),
     "negative axis": noAxis,
   },
 };

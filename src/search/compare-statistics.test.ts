@@ -34,7 +34,7 @@ test.each(fixtures.samples)("mean, deviation and paired test of $values.length v
 });
 
 test("too few pairs have no spread, and pairs without a difference no doubt", () => {
-  expect(spreadOf([0.5])).toEqual({ n: 1, mean: 0.5, deviation: Number.NaN });
+  expect(spreadOf([0.5])).toEqual({ values: [0.5], n: 1, mean: 0.5, deviation: Number.NaN });
   expect(pairedTest([0.1])).toMatchObject({ n: 1, mean: 0.1, p: Number.NaN, positive: 1, negative: 0 });
   expect(pairedTest([0, 0, 0])).toMatchObject({ t: 0, p: 1, positive: 0, negative: 0 });
   expect(pairedTest([0.25, 0.25])).toMatchObject({ t: Number.POSITIVE_INFINITY, p: 0 });

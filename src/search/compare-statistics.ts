@@ -1,6 +1,7 @@
 /** Means with their spread, and differences of pairs. */
 
 export interface Spread {
+  readonly values: readonly number[];
   readonly n: number;
   readonly mean: number;
   /** Of a sample: √(Σ(x − mean)² / (n − 1)); NaN for fewer than two. */
@@ -11,7 +12,7 @@ export function spreadOf(values: readonly number[]): Spread {
   const n = values.length;
   const mean = values.reduce((sum, x) => sum + x, 0) / n;
   const squares = values.reduce((sum, x) => sum + (x - mean) ** 2, 0);
-  return { n, mean, deviation: n < 2 ? Number.NaN : Math.sqrt(squares / (n - 1)) };
+  return { values, n, mean, deviation: n < 2 ? Number.NaN : Math.sqrt(squares / (n - 1)) };
 }
 
 /** What the differences of pairs say; NaN where there are too few. */

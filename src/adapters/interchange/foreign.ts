@@ -15,6 +15,8 @@ export interface ForeignAdapter {
   /** For messages. */
   readonly name: string;
   readonly a: AForm;
+  /** An embedding that was trained whole is the output layer's weight too, where the base shares the two. */
+  readonly tied: boolean;
   readonly modules: ReadonlyMap<string, ForeignModule>;
   /** Tensors of the base that were trained whole: biases, heads, modules that were saved. */
   readonly whole: readonly NamedTensor[];
@@ -79,6 +81,7 @@ export async function translate(foreign: ForeignAdapter, model: Model): Promise<
     if (headNames.has(tensor.name)) tensors.push(tensor);
     else if (differ(tensor.values, await ownValues(model, tensor.name))) replaced.set(tensor.name, inline(tensor));
   }
+  if (!foreign.tied) refuse(foreign.name, untied(model, replaced));
   if (tensors.some(({ name }) => headNames.has(name))) tensors.push(...(await restOfHead(head, model, whole)));
   const genome = new Map([...adapted].map(([name, { structure }]) => [name, structure]));
   return {
@@ -172,6 +175,16 @@ function noPlace(tensor: string, { head, weights }: Model): string {
   return tied && !weights.has(tensor)
     ? "the model's output layer shares the embedding's weights, and cannot have its own"
     : "the model has no such weight";
+}
+
+/** Embeddings that the adapter replaces for the input alone, where the model has one for input and output. */
+function untied({ head, weights }: Model, replaced: ReadonlyMap<string, Weight>): string[] {
+  if (!head || head.trained || weights.has(`${head.layers[0]!.name}.weight`)) return [];
+  return [...replaced].flatMap(([name, { shape }]) =>
+    String(shape) === String([head.out, head.in])
+      ? [`${name}: the model's output layer shares these weights, and the adapter replaces them for the input alone`]
+      : [],
+  );
 }
 
 /** What the adapter leaves of a head's tensors as the base has them. */

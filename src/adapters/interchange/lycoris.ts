@@ -33,7 +33,7 @@ export async function readLycoris(
   const order = orderOf(name, flat, (key) => widthsOf(named.get(key)!, model));
   const modules = new Map<string, ForeignModule>();
   for (const [key, factors] of flat) modules.set(named.get(key)!, await readModule(factors, order));
-  return { name, a: "product", modules, whole: [] };
+  return { name, a: "product", tied: false, modules, whole: [] };
 }
 
 function modulesOf(file: string, tensors: ReadonlyMap<string, TensorEntry>): Map<string, Module> {

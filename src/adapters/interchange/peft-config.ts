@@ -3,6 +3,8 @@ import { Fields, throwProblems } from "../../formats/fields.js";
 
 export interface PeftConfig {
   readonly type: "LORA" | "GLORA";
+  /** An embedding that was trained is the output layer's weight too, where the base shares the two. */
+  readonly tied: boolean;
   /** Ranks that a module may have, by its name as PEFT knows it. */
   ranks(module: string): readonly number[];
   /** The factor s of lora_B · lora_A of a module of this rank. */
@@ -37,7 +39,8 @@ export function parsePeftConfig(json: unknown, file: string): PeftConfig {
   if (type !== "LORA" && type !== "GLORA")
     fields.refuse("peft_type", `"LORA" and "GLORA" are read, not ${typeof type === "string" ? `"${type}"` : "this"}`);
   throwProblems("CONFIG", file, fields.problems);
-  if (type === "GLORA") return { type, ranks: () => [], scale: () => 1 };
+  const tied = fields.raw("ensure_weight_tying") === true;
+  if (type === "GLORA") return { type, tied, ranks: () => [], scale: () => 1 };
 
   for (const [key, why] of Object.entries(REFUSED)) if (isSet(fields.raw(key))) fields.refuse(key, why);
   const init = fields.raw("init_lora_weights");
@@ -55,6 +58,7 @@ export function parsePeftConfig(json: unknown, file: string): PeftConfig {
   throwProblems("CONFIG", file, fields.problems);
   return {
     type: "LORA",
+    tied,
     // PEFT sorts patterns when it saves them, so that the first of several need not be the one it trained with: the tensor's
     // rank tells. Nothing tells of alpha, whose first pattern counts, as it does when PEFT opens the folder.
     ranks: (module) => {

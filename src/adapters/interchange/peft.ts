@@ -84,6 +84,7 @@ export async function readPeft({ name, config, tensors }: PeftFolder, model: Mod
   return {
     name,
     a: "elementwise",
+    tied: config.tied,
     modules,
     whole: await Promise.all([...whole].map(([tensor, entry]) => scaled(entry, tensor))),
   };

@@ -1,5 +1,6 @@
 /** Every command: a new one is a file beside this and a line here. */
 import type { Command } from "../command.js";
+import { compare } from "./compare.js";
 import { demo } from "./demo.js";
 import { evalCommand } from "./eval.js";
 import { exportAdapter } from "./export-adapter.js";
@@ -24,5 +25,6 @@ export const commands: readonly Command[] = [
   inspect,
   tokenize,
   run,
+  compare,
   demo,
 ];

@@ -19,10 +19,10 @@ export const tokenize = defineCommand({
   optional: { text: "the text" },
   options: {},
   examples: [
-    { command: 'glora tokenize models/smollm2 "Hello, world"', text: "The tokens of a text" },
+    { command: "glora tokenize models/smollm2 'unbelievable'", text: "The tokens of a word" },
     {
-      command: 'printf \'"Hello"\\n"world"\\n\' | glora tokenize models/smollm2 --json',
-      text: "Ids of many texts for a program",
+      command: "glora tokenize models/smollm2 --json",
+      text: "Ids of the JSON strings on standard input, for a program",
     },
   ],
   async run({ model, text }, context) {

@@ -106,7 +106,7 @@ function chatTokens(messages: readonly Message[], tokenizer: Tokenizer): ScoredT
             `the answer cannot be told from the rest: ${difference(part, whole)}`,
         );
     const start = Math.max(1, commonLength(ids, encode(before)));
-    const end = commonLength(ids, encode(upTo));
+    const end = upTo === whole ? ids.length : commonLength(ids, encode(upTo));
     scored.push(...range(start, endOfTurn(ids, start, end, tokenizer)));
   });
   return { ids, scored: Int32Array.from(scored) };

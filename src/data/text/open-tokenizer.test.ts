@@ -1,14 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
+import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Folder } from "../../formats/folder.js";
 import { openFolder } from "../../formats/folder.node.js";
 import { memorySource } from "../../formats/source.js";
 import { checkVocabulary, openTokenizer } from "./open-tokenizer.js";
+import { folderOf, readTokenizerFixture } from "./text-data.fixtures.js";
 import type { Tokenizer } from "./tokenizer.js";
-
-const read = (name: string) =>
-  JSON.parse(gunzipSync(readFileSync(`test/fixtures/tokenizers/${name}.json.gz`)).toString());
 
 interface Expected {
   readonly ids: readonly number[][];
@@ -19,20 +16,8 @@ interface Expected {
   readonly decodedAll: readonly string[];
 }
 
-const { texts, pairs }: { texts: string[]; pairs: [string, string][] } = read("texts");
-const small: Record<string, { tokenizer: object; expected: Expected }> = read("small");
-
-function folderOf(files: Readonly<Record<string, unknown>>): Folder {
-  return {
-    name: "model",
-    list: async () => Object.keys(files),
-    open: async (file) => {
-      const content = files[file];
-      const text = typeof content === "string" ? content : JSON.stringify(content);
-      return content === undefined ? undefined : memorySource(`model/${file}`, new TextEncoder().encode(text));
-    },
-  };
-}
+const { texts, pairs }: { texts: string[]; pairs: [string, string][] } = readTokenizerFixture("texts");
+const small: Record<string, { tokenizer: object; expected: Expected }> = readTokenizerFixture("small");
 
 const withText = <T>(values: readonly T[]): [string, T][] => values.map((value, i) => [texts[i]!, value]);
 
@@ -64,7 +49,7 @@ describe("ids as Hugging Face tokenizers gives them", () => {
   };
   for (const [name, folder] of Object.entries(real))
     test.skipIf(!existsSync(folder))(`${name}: ${folder}`, async () => {
-      expectSame(await openTokenizer(await openFolder(folder)), read(name));
+      expectSame(await openTokenizer(await openFolder(folder)), readTokenizerFixture(name));
     });
 });
 
@@ -108,7 +93,7 @@ describe("a tokenizer.json that cannot be used", () => {
   });
 
   test.each([
-    ["null", /tokenizer\.json: the file: an object is expected, not null/],
+    ["null", /the file: an object is expected, not null/],
     ["[1, 2]", /an object is expected, not a list of 2/],
     ['{"model": 7}', /model: an object is expected, not 7/],
     ["{}", /model: is missing/],

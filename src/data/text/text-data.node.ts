@@ -199,6 +199,7 @@ function divide<T extends { readonly place: string }>(
     validation: examples.validation.length > 0 ? 0 : share.validation,
     test: examples.test.length > 0 ? 0 : share.test,
   };
+  const sound = problems.length === 0; // else what is missing may be among the records that are wrong
   const groups = new Map<string, T[]>();
   for (const example of examples.train) {
     const name = group(example);
@@ -209,8 +210,9 @@ function divide<T extends { readonly place: string }>(
   for (const [name, members] of groups) {
     const part = splitClass(name, members, cut, seed);
     const kind = name === "" ? "there are" : `class "${name}" has`;
-    if (!part) problems.push(`${kind} ${members.length} records, too few to have one in each split; add records`);
-    else for (const split of splitNames) parts[split].push(...part[split]);
+    if (!part && sound)
+      problems.push(`${kind} ${members.length} records, too few to have one in each split; add records`);
+    if (part) for (const split of splitNames) parts[split].push(...part[split]);
   }
   const sorted = (split: SplitName): T[] => parts[split].sort((a, b) => order.get(a)! - order.get(b)!);
   return {

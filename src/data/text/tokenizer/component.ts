@@ -47,8 +47,9 @@ export class Component extends Fields {
   }
 
   /**
-   * A pattern: {"String": …} or {"Regex": …} in Oniguruma's syntax, as a global Unicode expression. Translating that
-   * syntax is what @huggingface/tokenizers does exactly; see docs/text.md for what it does not.
+   * A pattern: {"String": …} or {"Regex": …} in Oniguruma's syntax, as a global Unicode expression. @huggingface/tokenizers
+   * translates that syntax; within (?i:…) it folds the case of ASCII alone, where Oniguruma takes ſ for an s and K (the
+   * Kelvin sign) for a k as well.
    */
   pattern(key: string): RegExp {
     const pattern = this.object(key);

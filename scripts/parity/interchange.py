@@ -1,7 +1,7 @@
 """Loads an adapter that `glora export-adapter` wrote into PEFT, and compares its logits with ours.
 
-    python scripts/parity/peft.py MODEL EXPORTED --adapter RUN/adapter    # runs `npx glora run` on random inputs
-    python scripts/parity/peft.py MODEL EXPORTED --inputs in.safetensors --outputs out.safetensors    # compares with a run done
+    python scripts/parity/interchange.py MODEL EXPORTED --adapter RUN/adapter    # runs `npx glora run` on random inputs
+    python scripts/parity/interchange.py MODEL EXPORTED --inputs in.safetensors --outputs out.safetensors    # compares with a run done
 
 MODEL is the base model's folder. Needs torch, safetensors, peft, and transformers or timm. Exit code 1 if PEFT misses a
 tensor or finds one too many, or if logits differ by more than --limit of the largest.

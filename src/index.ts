@@ -1,7 +1,8 @@
 /** glora for Node.js: the core, and what reads and writes files. */
 
-export { describeBase, saveAdapter, verifyBase } from "./adapters/adapter-file.node.js";
+export { describeBase, openAdapterPath, saveAdapter, verifyBase } from "./adapters/adapter-file.node.js";
 export { type MergeOptions, type MergeResult, mergeModel } from "./adapters/export.node.js";
+export { exportPeft } from "./adapters/interchange/export-peft.node.js";
 export { digits } from "./data/digits.node.js";
 export { imageFiles } from "./data/image-files.node.js";
 export { type ImageFolder, type ImageFolderOptions, imageFolder } from "./data/image-folder.node.js";

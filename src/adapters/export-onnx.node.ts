@@ -40,7 +40,10 @@ export async function writeOnnx(model: Model, folder: string, largest = 1e9): Pr
   const used = new Set<TensorData>(outside);
   const weights = [...model.weights].filter((entry): entry is [string, ExternalWeight] => used.has(entry[1].data));
   const { moved, files } = await moveWeights(weights, folder, largest);
-  const bytes = encodeModel(portable(withWeights(model, moved)), { name: model.family, externalDataPath: ({ source }) => source.name });
+  const bytes = encodeModel(portable(withWeights(model, moved)), {
+    name: model.family,
+    externalDataPath: ({ source }) => source.name,
+  });
   await writeFileAtomic(join(folder, MODEL), bytes);
   return { dtype: "fp32", use_external_data_format: { [MODEL]: files } };
 }

@@ -4,7 +4,7 @@ import { GloraError, throwIfAborted } from "../base/errors.js";
 import { typed } from "./cli.fixtures.js";
 import { type Context, defineCommand } from "./command.js";
 import { commands } from "./commands/index.js";
-import { flag, option, optionOr, required, unless } from "./options.js";
+import { flag, option, optionOr, repeated, required, unless } from "./options.js";
 import { listOf, parseBudget, parseCount, parseDuration } from "./values.js";
 
 /** A command with an option of every kind, and a body of the test's own. */
@@ -189,3 +189,20 @@ test.each(commands.map(({ name, examples }) => [name, examples] as const))(
     }
   },
 );
+
+test("an option that may be given several times gives a list, and is required as others are", async () => {
+  const seen: unknown[] = [];
+  const slice = defineCommand({
+    name: "slice",
+    summary: "Cut a cake.",
+    arguments: {},
+    options: { width: repeated(required("count", "how wide", parseCount)) },
+    examples: [],
+    run: async ({ width }) => void seen.push(width),
+  });
+  await typed(["slice", "--width", "3", "--width", "2k"], [slice]);
+  await typed(["slice", "--width", "1"], [slice]);
+  expect(seen).toEqual([[3, 2000], [1]]);
+  expect((await typed(["slice"], [slice])).stderr).toContain("The option --width <count> must be given.");
+  expect((await typed(["slice", "--width", "1", "--width", "x"], [slice])).stderr).toContain("--width: a whole number");
+});

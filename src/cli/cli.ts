@@ -101,14 +101,15 @@ async function execute(
   const reporter = silent ? SILENT : reportProgress(io.stderr, terminalOf(io.stderr, io.env), clock);
   const write = (text: string): void => {
     reporter.makeWay();
-    io.stdout.write(`${text}\n`);
+    io.stdout.write(text);
   };
   const context: Context = {
     signal,
     json,
     paint: terminalOf(io.stdout, io.env).paint,
-    print: (text) => json || write(text),
-    emit: (value) => json && write(toJson(value)),
+    print: (text) => json || write(`${text}\n`),
+    write: (text) => json || write(text),
+    emit: (value) => json && write(`${toJson(value)}\n`),
     note: reporter.note,
     onEvent: reporter.show,
   };

@@ -13,6 +13,8 @@ export interface Context {
   readonly paint: Paint;
   /** Text of the result, for people. */
   print(text: string): void;
+  /** Text of the result as it comes, without an end of line. */
+  write(text: string): void;
   /** The result, or one part of a stream of results, for programs: one line of JSON. */
   emit(value: unknown): void;
   /** A remark that is no result. */

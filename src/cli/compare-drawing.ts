@@ -84,7 +84,7 @@ const noise = ({ deviation }: Spread): number => (Number.isNaN(deviation) ? 0 : 
 function axis(least: number, most: number) {
   const room = most > least ? 0.06 * (most - least) : 0.01 + 0.05 * Math.abs(most);
   const [low, high] = [least - room, most + room];
-  const rough = (high - low) / 4;
+  const rough = (high - low) / 6;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough)!;
   const first = Math.ceil(low / step);

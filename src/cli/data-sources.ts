@@ -23,7 +23,7 @@ export function readSource(text: string, common: Values): NamedSource {
   const at = text.indexOf("?");
   const path = at < 0 ? text : text.slice(0, at);
   const { name, ...own } = at < 0 ? ({} as Values) : readQuery(new URLSearchParams(text.slice(at + 1)), text);
-  return { name: name as string | undefined, source: sourceOf(path, { ...common, ...own }) };
+  return { name: name as string | undefined, source: dataSourceOf(path, { ...common, ...own }) };
 }
 
 function readQuery(query: URLSearchParams, text: string): Values {
@@ -44,8 +44,13 @@ function readQuery(query: URLSearchParams, text: string): Values {
   return Object.fromEntries([...query].map(read));
 }
 
-/** The options by the names that the readers of data use. */
-const sourceOf = (path: string, { data: _, splitShares, dataSeed, ...others }: Values): DataSource => ({
-  path,
-  ...(given({ split: splitShares, seed: dataSeed, ...others }) as Omit<DataSource, "path">),
-});
+/** What the data options among a command's values name, in the words of those who read data. */
+export function dataSourceOf(path: string, values: Values): DataSource {
+  const {
+    data: _,
+    splitShares,
+    dataSeed,
+    ...others
+  } = Object.fromEntries(Object.keys(dataOptions).map((key) => [key, values[key]]));
+  return { path, ...(given({ split: splitShares, seed: dataSeed, ...others }) as Omit<DataSource, "path">) };
+}

@@ -2,6 +2,7 @@
 
 import { PRESETS } from "../adapters/presets.js";
 import type { Augmentation } from "../data/augment.js";
+import { textFormats } from "../data/text/text-options.js";
 import { flag, option, optionOr, required, unless, type ValuesOf } from "./options.js";
 import {
   listOf,
@@ -35,11 +36,41 @@ export const modelOptions = {
   ),
 };
 
+const parseColumn = (text: string): string | number => (/^[1-9]\d*$/.test(text) ? Number(text) : parseText(text));
+
+/** TextOptions. */
+const textOptions = {
+  format: option(
+    "name",
+    `what text records are: ${textFormats.join(", ")}; default: told by their fields`,
+    oneOf(textFormats),
+  ),
+  task: option(
+    "name",
+    "what is learned from the label column: classes (default), multi-label, regression or similarity",
+    oneOf(["classes", "multi-label", "regression", "similarity"]),
+  ),
+  textColumn: option("column", "name, or number from 1, of the column of texts", parseColumn),
+  secondColumn: option("column", "the column of second texts, where texts come in pairs", parseColumn),
+  labelColumn: option("column", "the column of labels", parseColumn),
+  labelSeparator: option("text", "what parts the labels in a multi-label cell", parseText),
+  labels: option(
+    "list",
+    "the classes in the order of their numbers; default: those of the training data",
+    listOf(parseText),
+  ),
+  header: option("yes or no", "whether the first row of a table names its columns; default: found out", parseYesNo),
+  lossOn: option("part", "score the answers alone (default), or all tokens", oneOf(["answers", "all"])),
+  pack: option("yes or no", "put several examples in one row of --max-tokens, out of each other's sight", parseYesNo),
+  maxTokens: option("count", "longest example; default: what the model can take, at most 512", parsePositive),
+};
+
 /** DataSource. */
 export const dataOptions = {
   data: required(
     "path",
-    "class/image folders, or train/, val/, test/ of them; digits: those of the package",
+    "class/image folders, or train/, val/, test/ of them; a text file (json, jsonl, csv, tsv, parquet, txt) or a folder " +
+      "with train, validation and test files; digits: those of the package",
     parseText,
   ),
   splitShares: option(
@@ -48,6 +79,7 @@ export const dataOptions = {
     pairsOf(parseShare, ["validation", "test"]),
   ),
   dataSeed: option("number", "seed of the split; default: 0", parseSeed),
+  ...textOptions,
 };
 
 /** PresetOptions, the budget and the seed. */

@@ -55,6 +55,8 @@ export interface Dataset {
   readonly task: Task;
   /** Binds the data to a model. Every example is read once, so that unreadable ones are known before training starts. */
   prepare(input: InputSpec, augment?: Augmentation, options?: PrepareOptions): Promise<Record<SplitName, Split>>;
+  /** What people should know of what the last `prepare` did: what was cut off, what was left out. */
+  notes?(): readonly string[];
   /** Which examples are in which split and how they came there, as JSON for the run folder. */
   describe(): unknown;
 }

@@ -4,8 +4,15 @@ import type { Tensor } from "../base/tensor.js";
 import { type Dim, evaluateDim, formatShape, symbolsOf } from "../ir/dim.js";
 import { formatType, type Graph, type Value } from "../ir/graph.js";
 
-/** @throws {GloraError} USAGE naming the session and the input that is missing, unknown, of another type or shape */
-export function checkFeeds(graph: Graph, feeds: Readonly<Record<string, Tensor>>, session: string): void {
+/**
+ * @returns the numbers that the symbols of the inputs' shapes stand for
+ * @throws {GloraError} USAGE naming the session and the input that is missing, unknown, of another type or shape
+ */
+export function checkFeeds(
+  graph: Pick<Graph, "inputs">,
+  feeds: Readonly<Record<string, Tensor>>,
+  session: string,
+): Readonly<Record<string, number>> {
   const unknown = Object.keys(feeds).find((name) => !graph.inputs.some((input) => input.name === name));
   if (unknown !== undefined)
     throw new GloraError(
@@ -15,6 +22,7 @@ export function checkFeeds(graph: Graph, feeds: Readonly<Record<string, Tensor>>
     );
   const symbols: Record<string, number> = {};
   for (const input of graph.inputs) checkFeed(input, feeds[input.name], symbols, session);
+  return symbols;
 }
 
 /** `symbols` collects the values of dimensions: "batch" is the same number in every input. */

@@ -132,6 +132,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
       },
     });
   });
+  for (const text of data.notes?.() ?? []) tell({ type: "note", text });
   checkSplits(raw, classes);
   if (!only && raw.validation.size === 0)
     throw new GloraError(
@@ -245,6 +246,13 @@ async function setInitialValues(net: AdaptedModel, model: Model, adapter: Adapte
   if (own) net.parameters.set(own, net.headOffset);
   if (!adapter) return;
   const from = await attachAdapter(model, adapter);
+  if (from.replaced?.size)
+    throw new GloraError(
+      "ADAPTER",
+      `The adapter ${adapter.name} replaces weights of the base (${[...from.replaced.keys()].join(", ")}), which training ` +
+        "starts from as they are: merge it, and train on the merged model.",
+      { adapter: adapter.name, replaced: [...from.replaced.keys()] },
+    );
   if (from.space.a !== net.space.a && from.table.size > 0)
     throw new GloraError(
       "ADAPTER",

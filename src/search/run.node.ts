@@ -7,6 +7,7 @@ import { GloraError } from "../base/errors.js";
 import { packageVersion } from "../base/version.node.js";
 import type { Dataset } from "../data/dataset.js";
 import { type DataSource, openData } from "../data/open.node.js";
+import type { TextOptions } from "../data/text/text-options.js";
 import { Fields, throwProblems } from "../formats/fields.js";
 import { contentOf, liesIn } from "../formats/folder.node.js";
 import type { Model } from "../models/model.js";
@@ -180,9 +181,10 @@ async function dataSource(store: RunStore, path: string, from: (place: string) =
   if (stored === undefined) throw new GloraError("FILE", `${path}: is no whole run: it has no ${DATA}.`, { path });
   const description = new Fields(stored);
   const kind = description.has("kind") ? description.text("kind") : undefined;
-  const source = kind === "image-folder" ? imagesOf(description, from) : { path: "digits" };
+  const read = { "image-folder": imagesOf, text: textOf, digits: () => ({ path: "digits" }) }[String(kind)];
+  const source = read?.(description, from);
   throwProblems("CONFIG", fileOf(store, DATA), description.problems);
-  if (kind === "image-folder" || kind === "digits") return source;
+  if (source) return source;
   throw new GloraError(
     "USAGE",
     `${path}: its data was given by a program and cannot be opened from here. Call fit again with the same model, data, ` +
@@ -199,6 +201,11 @@ function imagesOf(description: Fields, from: (place: string) => string): DataSou
     seed: description.natural("seed", undefined, 0),
   };
 }
+
+const textOf = (description: Fields, from: (place: string) => string): DataSource => ({
+  path: from(description.text("path")),
+  ...(description.raw("options") as TextOptions),
+});
 
 /** Refuses a folder with something else in it. */
 async function refuseOtherContent(out: string): Promise<void> {

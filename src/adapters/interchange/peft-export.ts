@@ -88,7 +88,12 @@ function chooseType(layers: readonly ActingLayer[], { model, space }: AdaptedMod
     if (space.a === "product" && acting.includes("A"))
       why.get("GLORA")!.set(layer.name, "A multiplies W as a matrix, where PEFT's acts element by element");
     else if (!layer.bias && added.length > 0)
-      why.get("GLORA")!.set(layer.name, `${added.join(" and ")} acts on a layer without a bias, where PEFT drops it`);
+      why
+        .get("GLORA")!
+        .set(
+          layer.name,
+          `${added.length > 1 ? "C and E act" : `${added[0]} acts`} on a layer without a bias, where PEFT drops ${added.length > 1 ? "them" : "it"}`,
+        );
   }
   const plain =
     layers.some(({ acting }) => acting.includes("B")) && layers.every(({ acting }) => !/[ACD]/.test(acting.join("")));

@@ -121,12 +121,14 @@ export const compare = defineCommand({
         out,
         signal: context.signal,
         onProgress: context.onEvent,
-        onResult: async (outcome, _, sofar) => {
+        onResult: async (outcome, result, sofar) => {
+          if (!result) return; // known from an earlier call, or told as it diverged
           context.note(told(outcome, sofar));
           await write(out, sofar, summarize(sofar, reference));
         },
       });
       const summary = summarize(comparison, reference);
+      await write(out, comparison, summary);
       context.print(`${headline(comparison)}\n\n${comparisonText(comparison, summary, context.paint)}\n`);
       context.print(
         `Written: ${["table.md", "table.csv", "results.json", "plot.svg"].map((f) => join(out, f)).join(", ")}`,

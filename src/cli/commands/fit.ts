@@ -6,6 +6,7 @@ import { openModel } from "../../models/open.node.js";
 import type { FitOptions } from "../../search/fit.js";
 import { fit as fitRun, type Run } from "../../search/run.node.js";
 import { type Context, defineCommand } from "../command.js";
+import { dataSourceOf } from "../data-sources.js";
 import { mergeLines } from "../merge-lines.js";
 import { given, option, required, unless, type ValuesOf } from "../options.js";
 import { reportRun, savingTo } from "../run-report.js";
@@ -104,7 +105,7 @@ export const train = defineCommand({
 type RunValues = ValuesOf<typeof runOptions & typeof trainOptions & typeof augmentOptions & typeof modelOptions>;
 
 async function startRun(values: RunValues, context: Context, options: FitOptions, merge: boolean): Promise<void> {
-  const data = await openData({ path: values.data, ...given({ split: values.splitShares, seed: values.dataSeed }) });
+  const data = await openData(dataSourceOf(values.data, values));
   const model = await openModel(values.model, given({ config: values.config, device: values.device }));
   try {
     const { budget, preset, rank, ranks, layers, a, addBiases, seed, config, out } = values;

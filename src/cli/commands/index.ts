@@ -1,10 +1,12 @@
 /** Every command: a new one is a file beside this and a line here. */
 import type { Command } from "../command.js";
+import { chat } from "./chat.js";
 import { compare } from "./compare.js";
 import { demo } from "./demo.js";
 import { evalCommand } from "./eval.js";
 import { exportAdapter } from "./export-adapter.js";
 import { fit, train } from "./fit.js";
+import { generate } from "./generate.js";
 import { inspect } from "./inspect.js";
 import { merge } from "./merge.js";
 import { predict } from "./predict.js";
@@ -22,6 +24,8 @@ export const commands: readonly Command[] = [
   exportAdapter,
   evalCommand,
   predict,
+  generate,
+  chat,
   inspect,
   tokenize,
   run,

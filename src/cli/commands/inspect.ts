@@ -1,25 +1,54 @@
 import { inspectModel, type ModelFacts } from "../../adapters/inspect-model.js";
+import { GloraError } from "../../base/errors.js";
 import type { ImagePreprocessing } from "../../data/image-spec.js";
+import { openData } from "../../data/open.node.js";
+import { previewExamples } from "../../data/text/preview.js";
+import { isTextDataset } from "../../data/text/text-dataset.js";
 import { openModel } from "../../models/open.node.js";
 import { formatCount } from "../../training/progress.js";
 import { defineCommand } from "../command.js";
-import { given } from "../options.js";
-import { modelOptions } from "../shared-options.js";
+import { dataSourceOf } from "../data-sources.js";
+import { given, option, optionOr } from "../options.js";
+import { dataOptions, modelOptions } from "../shared-options.js";
 import { table } from "../table.js";
 import type { Paint } from "../terminal.js";
+import { describePreview } from "../text-preview.js";
+import { parsePositive, parseText } from "../values.js";
+
+const { data: where, ...moreData } = dataOptions;
 
 export const inspect = defineCommand({
   name: "inspect",
-  summary: "Show a model's layers, its parameters, and what each method would train on it.",
+  summary: "Show a model's layers, its parameters, and what each method would train on it; or its view of text data.",
+  details:
+    "With --data the first training examples as the model will see them, tokens that the loss leaves out dimmed, and how long " +
+    "all examples are.",
   arguments: { model: "folder of the pretrained model" },
-  options: modelOptions,
+  options: {
+    ...moreData,
+    data: option("path", `${where.text}; text alone can be shown`, parseText),
+    examples: optionOr("3", "count", "training examples that --data shows", parsePositive),
+    ...modelOptions,
+  },
   examples: [
     { command: "glora inspect models/vit-micro", text: "A model and its budgets" },
     { command: "glora inspect models/vit-micro --json", text: "The same for a program" },
+    { command: "glora inspect smollm2 --data alpaca.json", text: "What a language model is trained on" },
   ],
-  async run({ model: path, config, device }, context) {
+  async run({ model: path, config, device, examples, ...values }, context) {
     const model = await openModel(path, given({ config, device }));
     try {
+      if (values.data !== undefined) {
+        const data = await openData(dataSourceOf(values.data, values));
+        if (!isTextDataset(data))
+          throw new GloraError("USAGE", `--data ${values.data}: holds images; text data can be shown.`, {
+            data: data.name,
+          });
+        const preview = await previewExamples(data, model.input, examples);
+        context.emit(preview);
+        context.print(describePreview(preview, context.paint));
+        return;
+      }
       const facts = inspectModel(model);
       context.emit(facts);
       context.print(describe(facts, context.paint));

@@ -51,6 +51,8 @@ export interface TextDataset extends Dataset {
   report(): Readonly<Record<SplitName, TextReport>> | undefined;
 }
 
+export const isTextDataset = (data: Dataset): data is TextDataset => "report" in data;
+
 export type TextDatasetOptions = {
   readonly name: string;
   readonly path: string;
@@ -78,6 +80,7 @@ export function textDataset(o: TextDatasetOptions): TextDataset {
     name: o.name,
     task,
     report: () => reports,
+    notes: () => Object.entries(reports ?? {}).flatMap(([split, report]) => noteOf(split, report)),
     describe: () => ({
       kind: "text",
       path: o.path,
@@ -88,7 +91,6 @@ export function textDataset(o: TextDatasetOptions): TextDataset {
       ...(o.kind === "labelled" && { columns: o.columns }),
       ...("labels" in task && { labels: task.labels }),
       splits: Object.fromEntries(splitNames.map((split) => [split, o.splits[split].map(({ place }) => place)])),
-      ...(reports && { tokens: reports }),
     }),
     async prepare(input, _augment, progress = {}) {
       if (input.kind !== "text")
@@ -121,6 +123,14 @@ export function textDataset(o: TextDatasetOptions): TextDataset {
       return { train: prepared.train.split, validation: prepared.validation.split, test: prepared.test.split };
     },
   };
+}
+
+/** What a limit has taken from a split, for people. */
+function noteOf(split: string, { truncated, cutTokens, dropped, records, maxTokens }: TextReport): string[] {
+  if (truncated === 0 && dropped.length === 0) return [];
+  const cut = `${truncated} of ${records} records lose ${cutTokens} tokens beyond the limit of ${maxTokens}`;
+  const gone = dropped.length > 0 ? `; ${dropped.length} of them keep nothing of their answer and are left out` : "";
+  return [`${split}: ${cut}${gone}.`];
 }
 
 /** Records between two breaks in which other work may run: an interruption comes in there. */

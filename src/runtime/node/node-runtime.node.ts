@@ -3,6 +3,7 @@ import { totalmem } from "node:os";
 import { GloraError } from "../../base/errors.js";
 import type { Tensor } from "../../base/tensor.js";
 import { encodeModel } from "../../ir/codec.js";
+import { evaluateDim } from "../../ir/dim.js";
 import type { Graph } from "../../ir/graph.js";
 import { chooseDevice } from "../devices.js";
 import { checkFeeds, checkOutputs } from "../feeds.js";
@@ -55,16 +56,17 @@ class NodeRuntime implements Runtime {
     this.reason = reason;
   }
 
-  async open(graph: Graph, { name = "graph", keepArena = false }: OpenOptions = {}): Promise<Session> {
+  async open(graph: Graph, o: OpenOptions = {}): Promise<Session> {
+    const { name = "graph", memory = {} } = o;
     const lowered = loweredForCpu(graph);
     const files = await findWeightFiles(lowered);
     const model = encodeModel(lowered, { name, externalDataPath: files.location, embedded: files.embedded });
     const session = this.sessions++;
-    const options = sessionOptions(this.threads, keepArena, files.folder);
+    const options = sessionOptions(this.threads, o, files.folder);
     const request = { kind: "create", session, model, options } as const;
     const reply = await this.worker.request(request, { transfer: [model.buffer] });
     if (reply.kind === "failed") throw new GloraError("GRAPH", `${name}: no session could be made: ${reply.message}`);
-    return new NodeSession(this.worker, session, lowered, name, this.device);
+    return new NodeSession(this.worker, session, lowered, name, this.device, memory);
   }
 
   dispose(): Promise<void> {
@@ -81,18 +83,26 @@ class NodeSession implements Session {
     private readonly graph: Graph,
     private readonly name: string,
     readonly device: Device,
+    private readonly memory: Readonly<Record<string, string>>,
   ) {}
 
   async run(feeds: Readonly<Record<string, Tensor>>, o: RunOptions = {}): Promise<Record<string, Tensor>> {
     if (this.disposed) throw new GloraError("USAGE", `${this.name}: the session has been disposed.`);
-    const outputs = o.outputs ?? this.graph.outputs.map((output) => output.name);
-    checkFeeds(this.graph, feeds, this.name);
+    const kept = Object.values(this.memory);
+    const outputs = o.outputs ?? this.graph.outputs.map(({ name }) => name).filter((name) => !kept.includes(name));
+    const inputs = this.graph.inputs.filter(({ name }) => !Object.hasOwn(this.memory, name));
+    const symbols = checkFeeds({ inputs }, feeds, this.name);
     checkOutputs(this.graph, outputs, this.name);
+    const memory = Object.entries(this.memory).map(([input, output]) => {
+      const [, ...row] = this.graph.inputs.find(({ name }) => name === input)!.type.shape;
+      return { input, output, row: row.map((dim) => evaluateDim(dim, symbols)) };
+    });
     // One copy here and a transfer, instead of the two copies that a clone makes of the whole buffer behind a view.
     const tensors = Object.entries(feeds).map(
       ([name, { dtype, shape, data }]): NamedTensor => ({ name, dtype, shape, data: data.slice() }),
     );
-    const request = { kind: "run", session: this.id, feeds: tensors, outputs } as const;
+    const remember = o.remember === undefined ? {} : { remember: o.remember };
+    const request = { kind: "run", session: this.id, feeds: tensors, outputs, memory, ...remember } as const;
     const transfer = tensors.map(({ data }) => data.buffer);
     const reply = await this.worker.request(request, { transfer, signal: o.signal });
     if (reply.kind === "failed") throw new GloraError("GRAPH", `${this.name}: the run failed: ${reply.message}`);
@@ -110,19 +120,24 @@ class NodeSession implements Session {
 }
 
 /** InferenceSession.SessionOptions, less the execution provider, which the worker sets. */
-function sessionOptions(threads: number, keepArena: boolean, folder: string): Record<string, unknown> {
+function sessionOptions(
+  threads: number,
+  { keepArena = false, packWeights = false }: OpenOptions,
+  folder: string,
+): Record<string, unknown> {
   return {
     intraOpNumThreads: threads,
-    // The graph says what shall run, and in which order; a fused or merged node would undo it.
-    graphOptimizationLevel: "disabled",
+    // The graph says what shall run, and in which order; a fused or merged node would undo it. But that a weight is widened
+    // once, and no more at every use, is what the basic level is for.
+    graphOptimizationLevel: packWeights ? "basic" : "disabled",
     // Costs over half of the peak memory and brings no speed.
     enableMemPattern: false,
     enableCpuMemArena: keepArena,
     logSeverityLevel: 4, // an error is thrown with the same text
     extra: {
       session: {
-        // Packed copies of frozen weights, one an orientation, would cost three times their memory.
-        disable_prepacking: "1",
+        // Packed copies of frozen weights, one an orientation, would cost three times their memory in training.
+        disable_prepacking: packWeights ? "0" : "1",
         model_external_initializers_file_folder_path: folder,
         // Threads spin just long enough for the next node (a small model's step is 17–25 % faster); spinning on, they would
         // take the cores from the next session and from other processes.

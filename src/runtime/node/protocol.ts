@@ -11,6 +11,15 @@ export interface NamedTensor extends Tensor {
     | BigInt64Array<ArrayBuffer>;
 }
 
+/** An input that a session feeds itself. */
+export interface Remembered {
+  readonly input: string;
+  /** What is put below its rows after the run. */
+  readonly output: string;
+  /** Shape of a row in this run. */
+  readonly row: readonly number[];
+}
+
 export type Request =
   | { readonly kind: "load" }
   | {
@@ -25,6 +34,9 @@ export type Request =
       readonly session: number;
       readonly feeds: readonly NamedTensor[];
       readonly outputs: readonly string[];
+      readonly memory: readonly Remembered[];
+      /** Rows of the memory that the run sees; all of them unless said. */
+      readonly remember?: number;
     }
   | { readonly kind: "release"; readonly session: number };
 

@@ -4,7 +4,7 @@
  * same file in tests and in the package. It serves one request at a time; see runtime-worker.node.ts for the other end.
  *
  * @import { InferenceSession } from "onnxruntime-node"
- * @import { Reply, Request } from "./protocol.js"
+ * @import { NamedTensor, Reply, Request } from "./protocol.js"
  */
 import { parentPort, workerData } from "node:worker_threads";
 
@@ -14,6 +14,13 @@ const [BUSY, CLOSING] = [0, 1];
 
 /** @type {Map<number, InferenceSession>} */
 const sessions = new Map();
+/**
+ * What sessions remember under the names of their inputs: the rows, and room for more behind them.
+ *
+ * @typedef {{ rows: number, values: Float32Array<ArrayBuffer> }} Memory
+ * @type {Map<number, Map<string, Memory>>}
+ */
+const memories = new Map();
 /** @type {typeof import("onnxruntime-node") | undefined} */
 let ort;
 
@@ -35,6 +42,7 @@ async function serve(request) {
   if (!session) throw new Error(`There is no session ${request.session}.`);
   if (request.kind === "release") {
     sessions.delete(request.session);
+    memories.delete(request.session);
     await session.release();
     return { kind: "done" };
   }
@@ -42,16 +50,52 @@ async function serve(request) {
   const feeds = Object.fromEntries(
     request.feeds.map(({ name, dtype, data, shape }) => [name, new Tensor(dtype, data, shape)]),
   );
-  const results = await session.run(feeds, request.outputs);
+  const own = request.memory.map(({ input, output, row }) => {
+    const memory = recall(request.session, input, request.remember);
+    const length = memory.rows * row.reduce((a, b) => a * b, 1);
+    if (length > memory.values.length) throw new Error(`"${input}" does not remember ${memory.rows} rows of [${row}].`);
+    feeds[input] = new Tensor("float32", memory.values.subarray(0, length), [memory.rows, ...row]);
+    return { memory, length, output };
+  });
+  const results = await session.run(feeds, [...request.outputs, ...own.map(({ output }) => output)]);
+  for (const { memory, length, output } of own) grow(memory, length, named(output, results[output]));
+  return { kind: "results", tensors: request.outputs.map((name) => named(name, results[name])) };
+}
+
+/** @param {string} name @param {import("onnxruntime-node").Tensor | undefined} tensor @returns {NamedTensor} */
+function named(name, tensor) {
+  if (!tensor) throw new Error(`There is no output "${name}".`);
+  const { type, data, dims } = tensor;
   return {
-    kind: "results",
-    tensors: Object.entries(results).map(([name, { type, data, dims }]) => ({
-      name,
-      dtype: /** @type {"float32"} */ (type),
-      shape: dims,
-      data: /** @type {Float32Array<ArrayBuffer>} */ (data),
-    })),
+    name,
+    dtype: /** @type {"float32"} */ (type),
+    shape: dims,
+    data: /** @type {Float32Array<ArrayBuffer>} */ (data),
   };
+}
+
+/** @param {number} session @param {string} input @param {number | undefined} remember @returns {Memory} */
+function recall(session, input, remember) {
+  const known = memories.get(session) ?? new Map();
+  memories.set(session, known);
+  const memory = known.get(input) ?? { rows: 0, values: new Float32Array(0) };
+  known.set(input, memory);
+  if (remember !== undefined && remember > memory.rows)
+    throw new Error(`${remember} rows of "${input}" are to be remembered, and there are ${memory.rows}.`);
+  memory.rows = remember ?? memory.rows;
+  return memory;
+}
+
+/** Rows go behind the first `length` numbers; the room doubles when it is full. @param {Memory} memory @param {number} length @param {NamedTensor} rows */
+function grow(memory, length, { data, shape }) {
+  const end = length + data.length;
+  if (end > memory.values.length) {
+    const larger = new Float32Array(Math.max(end, 2 * length));
+    larger.set(memory.values.subarray(0, length));
+    memory.values = larger;
+  }
+  memory.values.set(/** @type {Float32Array} */ (data), length);
+  memory.rows += /** @type {number} */ (shape[0]);
 }
 
 parentPort?.on("message", async (/** @type {Request} */ request) => {

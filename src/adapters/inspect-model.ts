@@ -3,7 +3,7 @@ import type { LinearLayer, Model } from "../models/model.js";
 import { count, feasibility } from "./budget.js";
 import { sizeOf } from "./forms/index.js";
 import { type PresetName, presetSpace } from "./presets.js";
-import { fullRank, largestGenome, type Space, smallestGenome } from "./space.js";
+import { fullRank, largestGenome, type Space, selectLayers, smallestGenome } from "./space.js";
 
 export interface ModelFacts {
   readonly name: string;
@@ -50,17 +50,18 @@ export function inspectModel(model: Model): ModelFacts {
   const { name, family, weights, head, labels, input, loss } = model;
   const parameters = [...weights.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const layers = model.layers.map((layer) => ({ ...layer, parameters: layer.out * (layer.in + Number(layer.bias)) }));
-  const glora = presetSpace("glora", model.layers);
-  const full = fullRank(layers);
+  const chosen = selectLayers(layers, model.targets);
+  const glora = presetSpace("glora", chosen);
+  const full = fullRank(chosen);
   const methods: MethodCost[] = [
     ...RANKED.flatMap((method) =>
       RANKS.filter((rank) => rank <= full).map((rank) => ({
         method,
         rank,
-        ...range(presetSpace(method, layers, { rank })),
+        ...range(presetSpace(method, chosen, { rank })),
       })),
     ),
-    ...UNRANKED.map((method) => ({ method, ...range(presetSpace(method, layers)) })),
+    ...UNRANKED.map((method) => ({ method, ...range(presetSpace(method, chosen)) })),
     { method: "glora", rank: Math.min(8, full), ...range(glora) },
   ];
   const loraStep = methods.find(({ method, rank }) => method === "lora" && rank === 1)!.largest;

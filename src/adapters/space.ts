@@ -107,10 +107,10 @@ export function createSpace(layers: readonly LayerShape[], options: SpaceOptions
 export const fullRank = (layers: readonly LayerShape[]): number =>
   layers.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...layers.map((layer) => Math.min(layer.in, layer.out)));
 
-export function selectLayers(
-  layers: readonly LayerShape[],
+export function selectLayers<L extends LayerShape>(
+  layers: readonly L[],
   patterns: readonly string[] | undefined,
-): readonly LayerShape[] {
+): readonly L[] {
   if (patterns === undefined) return layers;
   for (const pattern of patterns) {
     if (layers.some((layer) => globMatch(pattern, layer.name))) continue;

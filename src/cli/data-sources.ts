@@ -32,14 +32,12 @@ function readQuery(query: URLSearchParams, text: string): Values {
     if (key === "name") return [key, value];
     const camel = key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
     const spec = known[camel];
-    if (spec?.kind === "value") return [camel, readOption(camel, spec, value)];
-    if (spec && /^(true|false|)$/.test(value)) return [camel, value !== "false"];
-    const names = ["name", ...Object.keys(known)].map((k) => k.replace(/[A-Z]/g, (l) => `-${l.toLowerCase()}`));
-    throw new GloraError(
-      "USAGE",
-      `--data: ${text}: ${spec ? `${key} is true or false; got "${value}"` : `"${key}" is none of ${names.join(", ")}`}.`,
-      { option: "--data", found: spec ? value : key },
-    );
+    if (spec) return [camel, readOption(camel, spec, value)];
+    const names = Object.keys(known).map((name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
+    throw new GloraError("USAGE", `--data: ${text}: "${key}" is none of name, ${names.join(", ")}.`, {
+      option: "--data",
+      found: key,
+    });
   };
   return Object.fromEntries([...query].map(read));
 }

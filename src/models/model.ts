@@ -84,6 +84,8 @@ export interface Model {
   readonly weights: ReadonlyMap<string, Weight>;
   /** Every linear layer but the head, in the order of the forward pass. */
   readonly layers: readonly LinearLayer[];
+  /** Globs of the layers that are adapted unless others are named; absent: all. */
+  readonly targets?: readonly string[];
   readonly head: Head | undefined;
   /** Names of the head's classes, in order. */
   readonly labels: readonly string[] | undefined;

@@ -105,7 +105,8 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const tell = (event: FitEvent): void => o.onProgress?.(event);
   const { seconds, timed, progress } = stopwatch(tell);
   const full = headFor(base, data.task);
-  const space = presetSpace(preset, full.layers, o);
+  const layers = o.layers ?? full.targets;
+  const space = presetSpace(preset, full.layers, { ...o, ...(layers && { layers }) });
   const only = onlyGenome(space);
   const budget = budgetOf(space, o.budget);
   const classes = classesOf(full);

@@ -1,7 +1,7 @@
 /**
  * `glora` files of LyCORIS: W' = W + γ · (W·A + B), A and B low-rank, γ = alpha / rank. That is our product form.
  *
- * From version 2 on A = a1·a2 with a1 [in, r] and a2 [r, in], B = b1·b2 with b1 [out, r] and b2 [r, in]; up to 1.8 both were
+ * From version 3 on A = a1·a2 with a1 [in, r] and a2 [r, in], B = b1·b2 with b1 [out, r] and b2 [r, in]; up to 1.8 both were
  * stored the other way round, A = a2·a1 and B = b2·b1. Nothing in a file names its version, but shapes tell the order, unless
  * r = in = out in every layer.
  *

@@ -92,10 +92,9 @@ export const compare = defineCommand({
     const { out, reference, seeds, selectSeed, methods } = values;
     if (reference !== undefined && !methods.includes(reference))
       throw new GloraError("USAGE", `--reference: ${reference} is none of --methods: ${methods.join(", ")}.`);
-    const common = Object.fromEntries(Object.keys(moreData).map((key) => [key, values[key as keyof typeof moreData]]));
     const data = await Promise.all(
       values.data.map(async (text) => {
-        const { name, source } = readSource(text, common);
+        const { name, source } = readSource(text, values);
         const opened = await openData(source);
         return name === undefined ? opened : { ...opened, name };
       }),

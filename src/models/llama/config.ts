@@ -1,6 +1,7 @@
 import { GloraError } from "../../base/errors.js";
 import { Fields, throwProblems } from "../../formats/fields.js";
 import type { Loss } from "../loss.js";
+import { readLabels, readLoss } from "../problem.js";
 import { parseRope, type Rope } from "./rope.js";
 
 export type LlamaFamily = "llama" | "mistral" | "qwen2" | "qwen3" | "phi3";
@@ -183,7 +184,7 @@ export function parseLlamaConfig(json: unknown, file: string): LlamaConfig {
     const { inputs, output, mlp } = family.biases;
     return { inputs: decide(inputs, flags.inputs), output: decide(output, flags.output), mlp: decide(mlp, flags.mlp) };
   };
-  const labels = head === "labels" ? labelsOf(fields) : [];
+  const labels = head === "labels" ? readLabels(fields) : [];
   const config: LlamaConfig = {
     family: name,
     head,
@@ -206,7 +207,7 @@ export function parseLlamaConfig(json: unknown, file: string): LlamaConfig {
     tied: fields.boolean("tie_word_embeddings", false),
     padId: padOf(fields, defaults.padId),
     labels,
-    loss: head === "labels" ? lossOf(fields, labels) : "cross-entropy",
+    loss: head === "labels" ? readLoss(fields, labels.length) : "cross-entropy",
   };
   throwProblems("CONFIG", file, fields.problems);
   return config;
@@ -256,26 +257,6 @@ const LAYER_TYPES: ReadonlySet<unknown> = new Set(["full_attention", SLIDING]);
 
 /** A depth above any checkpoint's, which is told when the weights are looked at, must not fill the memory before. */
 const MOST_LAYERS = 100_000;
-/** So with labels. */
-const MOST_LABELS = 1_000_000;
-
-/** Two labels with the default names are not written by transformers. */
-function labelsOf(fields: Fields): string[] {
-  if (fields.has("id2label")) {
-    const byId = fields.object("id2label");
-    return byId.keys.map((_, i) => byId.text(`${i}`));
-  }
-  const count = fields.natural("num_labels", 2);
-  if (count > MOST_LABELS) fields.refuse("num_labels", `at most ${MOST_LABELS} is expected, not ${count}`);
-  return Array.from({ length: Math.min(count, MOST_LABELS) }, (_, i) => `LABEL_${i}`);
-}
-
-const lossOf = (fields: Fields, labels: readonly string[]): Loss =>
-  fields.choice("problem_type", labels.length === 1 ? "regression" : "single_label_classification", {
-    single_label_classification: "cross-entropy",
-    multi_label_classification: "binary-cross-entropy",
-    regression: "mse",
-  } as const);
 
 function padOf(fields: Fields, fallback: number | undefined): number | undefined {
   if (!fields.has("pad_token_id")) return isNull(fields, "pad_token_id") ? undefined : fallback;

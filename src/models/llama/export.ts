@@ -1,5 +1,6 @@
 /** What a folder says once its head or biases have changed: the config's own fields, the rest as it was. */
 import type { ExportOptions, ExportSpec, Head } from "../model.js";
+import { problemFields } from "../problem.js";
 import { classesOf, type LlamaConfig } from "./config.js";
 import type { LlamaNames } from "./names.js";
 
@@ -14,23 +15,13 @@ export interface LlamaToExport {
 
 const TORCH_DTYPES = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const;
 
-const PROBLEMS = {
-  "cross-entropy": "single_label_classification",
-  "binary-cross-entropy": "multi_label_classification",
-  mse: "regression",
-  cosine: undefined,
-} as const;
-
 /** @see transformers 5.23, modeling_layers.py: GenericForSequenceClassification */
 export function exportLlama({ config, rawConfig, names, head, labels }: LlamaToExport, o: ExportOptions): ExportSpec {
   const changed: Record<string, unknown> = { ...rawConfig };
   const fresh = head !== undefined && !head.pretrained;
   if (fresh) {
-    const known = labels ?? [];
     changed["architectures"] = [`${classesOf(config.family)}ForSequenceClassification`];
-    changed["id2label"] = Object.fromEntries(known.map((label, i) => [i, label]));
-    changed["label2id"] = Object.fromEntries(known.map((label, i) => [label, i]));
-    changed["problem_type"] = PROBLEMS[config.loss];
+    Object.assign(changed, problemFields(labels ?? [], config.loss));
     changed["pad_token_id"] = config.padId;
     delete changed["num_labels"];
   }

@@ -1,11 +1,11 @@
 /** A LLaMA or one of its kin from a folder of transformers as a {@link Model}. */
 import { GloraError } from "../../base/errors.js";
-import type { Task } from "../../data/task.js";
 import type { TextInput } from "../../data/text/text-input.js";
 import type { Tokenizer } from "../../data/text/tokenizer.js";
 import type { Loss } from "../loss.js";
 import { type Head, linearHead, type Model } from "../model.js";
 import type { ModelParts } from "../parts.js";
+import { lossOfTask } from "../problem.js";
 import { type Weight, weightsOf } from "../weights.js";
 import { type LlamaConfig, parseLlamaConfig } from "./config.js";
 import { exportLlama } from "./export.js";
@@ -79,6 +79,7 @@ function llamaModel(parts: LlamaParts, opened: Opened): Model {
     checkpoint,
     weights,
     layers,
+    targets: ATTENTION, // as the published runs on LLaMA
     head,
     labels,
     input,
@@ -103,14 +104,13 @@ function llamaModel(parts: LlamaParts, opened: Opened): Model {
       config.head === "language" ? languageHead(g, w, features, trunk) : linearHead(w, head!, features),
     withTask(task) {
       if (task.kind === "language" && config.head === "language") return this;
-      const loss = LOSSES[task.kind];
-      if (!loss || !("labels" in task))
+      if (!("labels" in task))
         throw new GloraError(
           "MODEL",
           `${folder.name}: ${task.kind === "language" ? "the checkpoint has no head for the next token" : `a decoder is not trained here for a task of the kind "${task.kind}"`}.`,
           { folder: folder.name, task: task.kind },
         );
-      return llamaModel(parts, withLabels(opened, task.labels, loss, input.padId));
+      return llamaModel(parts, withLabels(opened, task.labels, lossOfTask(task), input.padId));
     },
     async fitInputs(inputs) {
       checkTokens(inputs, config.vocabulary);
@@ -127,13 +127,7 @@ const inputsOf = (inputs: Parameters<Model["trunk"]>[2]): Parameters<typeof llam
   scored: inputs["scored"],
 });
 
-const LOSSES: Readonly<Record<Task["kind"], Loss | undefined>> = {
-  classes: "cross-entropy",
-  "multi-label": "binary-cross-entropy",
-  regression: "mse",
-  language: undefined,
-  similarity: undefined,
-};
+const ATTENTION = ["*.self_attn.*"];
 
 /** The trunk with a new head of labels. A token must be set aside for padding: it tells where a text ends. */
 function withLabels(

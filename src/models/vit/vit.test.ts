@@ -127,7 +127,11 @@ test("images of another kind or below the size of a patch are refused", async ()
 test("a new head replaces the old one: its labels, its shape, none of its weights", async () => {
   const model = await openModel(`${fixtures}transformers`);
   const fresh = model.withTask({ kind: "classes", labels: ["x", "y"] });
-  expect(fresh.head).toMatchObject({ layers: [{ name: "classifier", in: 24, out: 2 }], trained: true, pretrained: false });
+  expect(fresh.head).toMatchObject({
+    layers: [{ name: "classifier", in: 24, out: 2 }],
+    trained: true,
+    pretrained: false,
+  });
   expect(fresh.labels).toEqual(["x", "y"]);
   expect([...model.weights.keys()].filter((name) => !fresh.weights.has(name)).sort()).toEqual([
     "classifier.bias",

@@ -62,7 +62,9 @@ async function theirs() {
   return { read, write: seconds - read, tokens };
 }
 
-console.log(`${cpus()[0]?.model}, ${cpus().length} processors, load ${loadavg()[0]?.toFixed(1)}, node ${process.version}`);
+console.log(
+  `${cpus()[0]?.model}, ${cpus().length} processors, load ${loadavg()[0]?.toFixed(1)}, node ${process.version}`,
+);
 console.log(`${basename(folder)}: ${length} tokens read, ${count} written, greedy; the best of ${rounds} rounds`);
 const sides = { glora: ours, "transformers.js": theirs };
 const best = { glora: { read: Infinity, write: Infinity }, "transformers.js": { read: Infinity, write: Infinity } };
@@ -76,12 +78,19 @@ for (let round = 0; round < rounds; round++)
     so.write = Math.min(so.write, took.write);
     tokens[name] = took.tokens;
   }
-const [written, same] = [tokens["glora"] ?? [], JSON.stringify(tokens["glora"]) === JSON.stringify(tokens["transformers.js"])];
+const [written, same] = [
+  tokens["glora"] ?? [],
+  JSON.stringify(tokens["glora"]) === JSON.stringify(tokens["transformers.js"]),
+];
 console.log(`                  read (tokens/s)   write (tokens/s)`);
 for (const [name, { read, write }] of Object.entries(best))
-  console.log(`${name.padEnd(16)} ${(length / read).toFixed(0).padStart(12)} ${((written.length - 1) / write).toFixed(1).padStart(18)}`);
+  console.log(
+    `${name.padEnd(16)} ${(length / read).toFixed(0).padStart(12)} ${((written.length - 1) / write).toFixed(1).padStart(18)}`,
+  );
 const [a, b] = [best.glora, best["transformers.js"]];
-console.log(`glora / transformers.js ${(b.read / a.read).toFixed(2).padStart(5)} ${(b.write / a.write).toFixed(2).padStart(18)}`);
+console.log(
+  `glora / transformers.js ${(b.read / a.read).toFixed(2).padStart(5)} ${(b.write / a.write).toFixed(2).padStart(18)}`,
+);
 console.log(same ? "The same tokens." : "The tokens differ.");
 await generator.dispose();
 await model.runtime.dispose();

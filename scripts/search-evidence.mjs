@@ -19,9 +19,8 @@ const { openData } = await load("data/open.node.js");
 const { fit } = await load("search/fit.js");
 const { evolve } = await load("search/evolution.js");
 const { gloraGenes } = await load("search/genes.js");
-const { adaptedGraph } = await load("adapters/adapted-graph.js");
 const { inheritedModel, trainableFeeds } = await load("adapters/adapted-model.js");
-const { evaluate } = await load("evaluation/evaluate.js");
+const { evaluate, scoringGraph } = await load("evaluation/evaluate.js");
 const { rngStream } = await load("base/rng.js");
 const { train } = await load("training/train.js");
 
@@ -37,6 +36,8 @@ const first = (split, each) => {
     size: kept.length,
     labels: Int32Array.from(kept, (i) => split.labels[i]),
     names: kept.map((i) => split.names[i]),
+    rows: (i) => split.rows(kept[i]),
+    targets: (indices) => split.targets(indices.map((i) => kept[i])),
     inputs: (indices, o) =>
       split.inputs(
         indices.map((i) => kept[i]),
@@ -71,10 +72,10 @@ const common = { rank: 4, seed, train: { epochs: 20 }, further: { epochs: 10 } }
 const { adapted: net, plan } = await fit(model, data, { ...common, stopAfter: "train" });
 stage(`supernet trained: ${splits.train.size} / ${splits.validation.size} / ${splits.test.size} examples`);
 
-const classes = data.labels.length;
-const graph = adaptedGraph(net.model, { layout: net.layout, head: "trainable" });
+const graph = scoringGraph(net.model, { layout: net.layout, head: "trainable" });
 const session = await model.runtime.open(graph, { name: "evidence", keepArena: true });
-const scoreOn = (s) => (genome) => evaluate(session, s, classes, { feeds: trainableFeeds(net, genome), batchSize: 64 });
+const scoreOn = (s) => (genome) =>
+  evaluate(session, s, net.model, { feeds: trainableFeeds(net, genome), batchSize: 64 });
 const searchBy = (fitness) =>
   evolve({
     population: 25,
@@ -147,9 +148,9 @@ const trainedOn = async (candidate) => {
   const fixed = inheritedModel(net, candidate.genome, rngStream(seed, "inherited values"));
   const { best } = await train(fixed, splits, plan.further);
   fixed.parameters.set(best.parameters);
-  const fixedGraph = adaptedGraph(fixed.model, { layout: fixed.layout, head: "trainable" });
+  const fixedGraph = scoringGraph(fixed.model, { layout: fixed.layout, head: "trainable" });
   const own = await model.runtime.open(fixedGraph, { name: "test" });
-  const { accuracy } = await evaluate(own, splits.test, classes, { feeds: trainableFeeds(fixed) });
+  const { accuracy } = await evaluate(own, splits.test, fixed.model, { feeds: trainableFeeds(fixed) });
   await own.dispose();
   return accuracy.toFixed(3);
 };

@@ -1,6 +1,6 @@
 /** Writes a merged model as a folder that timm or transformers opens, with an ONNX file that transformers.js opens. */
 import { mkdir, rm } from "node:fs/promises";
-import { basename, join, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { GloraError } from "../base/errors.js";
 import type { Tensor } from "../base/tensor.js";
 import { byteLength, type Dtype } from "../formats/dtype.js";
@@ -30,7 +30,7 @@ import {
 type StoredDtype = "F32" | "F16" | "BF16";
 
 export interface MergeOptions {
-  /** Real inputs, on which base, adapted and merged model are compared. */
+  /** Real inputs, on which base, adapted and merged model are compared; what may be left out of them may be left out. */
   readonly inputs: Readonly<Record<string, Tensor>>;
   /** Type in which all weights are stored. Default: each in the base's own. */
   readonly dtype?: StoredDtype;
@@ -56,6 +56,8 @@ const ONNX_FOLDER = "transformers-js";
 
 /** Files of the base that go with its weights wherever they go. */
 const LEGAL = /^(licen[cs]e|notice|copying)([.-].*)?$/i;
+/** How sentence-transformers makes an embedding of tokens. */
+const POOLING = "1_Pooling/config.json";
 /** A text model also keeps its tokenizer, its chat template and how it is told to write. */
 const BESIDE_TEXT =
   /^((licen[cs]e|notice|copying)([.-].*)?|tokenizer\.(json|model)|(tokenizer|generation|special_tokens_map|sentence_bert|config_sentence_transformers)(_config)?\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|modules\.json)$/i;
@@ -73,6 +75,7 @@ const BESIDE_TEXT =
  */
 export async function mergeModel(adapted: AdaptedModel, out: string, o: MergeOptions): Promise<MergeResult> {
   const { model } = adapted;
+  const inputs = model.feeds(o.inputs);
   const target = await realTarget(out);
   refuseOwnFolder(model, target, out);
   const tensors = mergedTensors(adapted);
@@ -94,7 +97,7 @@ export async function mergeModel(adapted: AdaptedModel, out: string, o: MergeOpt
     );
     const merged = (await readSafetensors(await openFile(wide))).tensors;
     const exact = withWeights(model, weightsOf({ tensors: merged, files: [] }));
-    const report = await checkMerge(adapted, exact.weights, o.inputs);
+    const report = await checkMerge(adapted, exact.weights, inputs);
 
     await writeWeights(model, merged, spec, folder, o.dtype);
     await writeJson(join(folder, "config.json"), spec.config);
@@ -102,7 +105,7 @@ export async function mergeModel(adapted: AdaptedModel, out: string, o: MergeOpt
     await copyFiles(model, folder, image ? LEGAL : BESIDE_TEXT);
     // Read as anybody reads it.
     const written = await openModelFolder(await openFolder(folder), model.runtime);
-    const logits = (m: Model) => logitsOf(m, adaptedGraph(m, { head: "frozen" }), o.inputs);
+    const logits = (m: Model) => logitsOf(m, adaptedGraph(m, { head: "frozen" }), inputs);
     checked = { report, storage: relativeDifference(await logits(written), await logits(exact)) };
     await rm(wide);
 
@@ -194,8 +197,10 @@ const OVERFLOW: Readonly<Record<StoredDtype, number>> = {
 };
 
 async function copyFiles({ folder }: Model, target: string, names: RegExp): Promise<void> {
-  for (const file of (await folder.list()).filter((name) => names.test(name))) {
-    const source = (await folder.open(file))!;
+  for (const file of [...(await folder.list()).filter((name) => names.test(name)), POOLING]) {
+    const source = await folder.open(file);
+    if (!source) continue;
+    await mkdir(dirname(join(target, file)), { recursive: true });
     await writeFileAtomic(join(target, file), await source.read(0, source.size));
   }
 }

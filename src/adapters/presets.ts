@@ -1,7 +1,9 @@
+import { GloraError } from "../base/errors.js";
 import { createSpace, fullRank, type Space, type SpaceOptions, selectLayers } from "./space.js";
 import type { FormKind, LayerShape, Support } from "./structure.js";
 
-export interface PresetOptions extends Omit<SpaceOptions, "forms" | "ranks"> {
+/** `forms` are for `glora` alone: one kind for each support leaves one structure. */
+export interface PresetOptions extends Omit<SpaceOptions, "ranks"> {
   /** Rank of the low-rank supports; `glora` offers the powers of two up to it. Default: 8, or what the layers can have. */
   rank?: number;
   /** The ranks that `glora` offers, where they are to be others. */
@@ -37,6 +39,8 @@ export const PRESETS: readonly PresetName[] = [
  * one form to each support (none where a layer has no bias and cannot get one).
  */
 export function presetSpace(name: PresetName, layers: readonly LayerShape[], options: PresetOptions = {}): Space {
+  if (options.forms && name !== "glora")
+    throw new GloraError("USAGE", `forms: the preset ${name} sets them itself; take glora to choose others.`, { name });
   if (name === "linear") return createSpace([], {});
   const { ranks, ...rest } = options;
   const rank = options.rank ?? Math.min(8, fullRank(selectLayers(layers, options.layers)));

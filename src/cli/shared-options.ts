@@ -1,6 +1,7 @@
 /** Options that several commands take, under the names that the calls behind them use. */
 
 import { PRESETS } from "../adapters/presets.js";
+import { SUPPORTS } from "../adapters/structure.js";
 import type { Augmentation } from "../data/augment.js";
 import { textFormats } from "../data/text/text-options.js";
 import { flag, option, optionOr, required, unless, type ValuesOf } from "./options.js";
@@ -92,9 +93,14 @@ export const structureOptions = {
   ),
   rank: option("rank", "largest rank of the low-rank forms; default: 8, or what the layers can have", parsePositive),
   ranks: option("list", "ranks that glora offers; default: the powers of two up to the rank", listOf(parsePositive)),
+  forms: option(
+    "pairs",
+    "kinds of form that glora offers, those of a support parted by |: A=vector,B=lora|none; default: all of them",
+    pairsOf((kinds) => kinds.split("|").map(oneOf(["lora", "vector", "scalar", "none"])), SUPPORTS),
+  ),
   layers: option(
     "globs",
-    "layers to adapt, by name, parted by commas (*.attn.*,*.fc1); default: every linear layer but the head",
+    "layers to adapt, by name, parted by commas (*.attn.*,*.fc1); default: every linear layer but the head, of a decoder those of attention",
     listOf(parseText),
   ),
   a: optionOr(

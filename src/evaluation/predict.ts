@@ -1,4 +1,4 @@
-/** Names the class of examples whose class is not known. */
+/** Says of examples what is not known of them: their class, their labels, their numbers. */
 import type { AdaptedModel } from "../adapters/adapted-model.js";
 import { inference } from "../adapters/inference.js";
 import { GloraError } from "../base/errors.js";
@@ -9,10 +9,14 @@ import { outputsOf, requireFinite } from "./evaluate.js";
 export interface Prediction {
   /** What the data calls the example. */
   readonly file: string;
-  /** The class of the largest logit; of equal ones the first. */
-  readonly label: string;
+  /** Of classes: that of the largest logit; of equal ones the first. */
+  readonly label?: string;
   /** Softmax of the logits at that class. */
-  readonly probability: number;
+  readonly probability?: number;
+  /** Of labels of which any number may hold: the probability of each, σ(logit). */
+  readonly labels?: Readonly<Record<string, number>>;
+  /** Of a regression: the numbers by name. */
+  readonly values?: Readonly<Record<string, number>>;
   readonly logits: readonly number[];
 }
 
@@ -27,7 +31,7 @@ export interface PredictOptions {
  *
  *     for await (const { file, label } of predict(model, (await imageFiles("photos")).prepare(model.input))) …
  *
- * @throws {GloraError} MODEL if the model has no head, or a logit is not finite
+ * @throws {GloraError} MODEL if the model has no head for examples, or a logit is not finite
  */
 export async function* predict(
   subject: Model | AdaptedModel,
@@ -36,23 +40,37 @@ export async function* predict(
 ): AsyncGenerator<Prediction> {
   const { model, graph, feeds } = inference(subject);
   if (!model.head) throw new GloraError("MODEL", `${model.name} has no head: it gives features, and no classes.`);
-  const classes = model.head.out;
+  if (model.rows === "tokens")
+    throw new GloraError(
+      "MODEL",
+      `${model.name} is a language model: it goes on with texts, and says nothing of them.`,
+    );
+  const outputs = model.head.out;
   const session = await model.runtime.open(graph, { name: "prediction" });
   try {
     for (let from = 0; from < split.size; from += batchSize) {
       const indices = Array.from({ length: Math.min(batchSize, split.size - from) }, (_, i) => from + i);
       const logits = await outputsOf(session, split, { feeds, indices, batchSize, signal });
       const names = indices.map((i) => split.names[i]!);
-      requireFinite(logits, names, classes, model.name);
+      requireFinite(logits, names, outputs, model.name);
       for (const i of indices) {
-        const row = logits.subarray((i - from) * classes, (i - from + 1) * classes);
-        const best = row.indexOf(Math.max(...row));
-        const total = row.reduce((sum, z) => sum + Math.exp(z - row[best]!), 0);
-        const label = model.labels?.[best] ?? String(best);
-        yield { file: split.names[i]!, label, probability: 1 / total, logits: [...row] };
+        const row = [...logits.subarray((i - from) * outputs, (i - from + 1) * outputs)];
+        yield { file: split.names[i]!, ...said(model, row), logits: row };
       }
     }
   } finally {
     await session.dispose();
   }
+}
+
+/** What the logits of an example mean, by the loss that the model is trained with. */
+function said({ loss, labels }: Model, logits: readonly number[]): Omit<Prediction, "file" | "logits"> {
+  const nameOf = (i: number): string => labels?.[i] ?? String(i);
+  const named = (value: (logit: number) => number): Record<string, number> =>
+    Object.fromEntries(logits.map((logit, i) => [nameOf(i), value(logit)]));
+  if (loss === "mse") return { values: named((logit) => logit) };
+  if (loss === "binary-cross-entropy") return { labels: named((logit) => 1 / (1 + Math.exp(-logit))) };
+  const best = logits.indexOf(Math.max(...logits));
+  const total = logits.reduce((sum, logit) => sum + Math.exp(logit - logits[best]!), 0);
+  return { label: nameOf(best), probability: 1 / total };
 }

@@ -28,6 +28,7 @@ export function trialsProgress(plan: ComparePlan, data: readonly Dataset[], log:
   /** Finished trials with their time, and planned times. */
   const done = among.map((trial) => ({ ...trial, total: trial.seconds + trial.searchSeconds }));
   const planned = new Map<string, number>();
+  const told = new Set<string>();
   let current = { key: undefined as TrialKey | undefined, seconds: 0 };
 
   const estimate = (place: Place): number | undefined => {
@@ -60,7 +61,12 @@ export function trialsProgress(plan: ComparePlan, data: readonly Dataset[], log:
   return {
     event(key, event, seconds) {
       current = { key, seconds };
-      if (event.type === "note") return { type: "note", text: `${trialName(key)}: ${event.text}` };
+      if (event.type === "note") {
+        const said = `${key.data}: ${event.text}`; // what is true of the data, every trial says
+        if (told.has(said)) return undefined;
+        told.add(said);
+        return { type: "note", text: `${trialName(key)}: ${event.text}` };
+      }
       if (event.type === "plan") planned.set(`${key.data} ${key.method}`, event.plan.seconds);
       if (event.type !== "progress") return undefined;
       const { phase, detail, progress: own } = event;

@@ -50,6 +50,7 @@ const shaping = (o: FitOptions): Record<Exclude<keyof FitOptions, Handling>, unk
   preset: o.preset,
   rank: o.rank,
   ranks: o.ranks,
+  forms: o.forms,
   layers: o.layers,
   a: o.a,
   addBiases: o.addBiases,
@@ -152,7 +153,7 @@ export async function readDescription(store: RunStore): Promise<Json | undefined
 }
 
 /** Where a folder lies and which other files lie in it does not change the data. */
-const NOT_COMPARED = ["folder", "ignored"];
+const NOT_COMPARED = ["folder", "path", "ignored"];
 
 export const comparable = (description: Json): Json =>
   isObject(description)

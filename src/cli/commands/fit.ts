@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { openAdapterPath } from "../../adapters/adapter-file.node.js";
 import { openData } from "../../data/open.node.js";
 import { contentOf, removePartial } from "../../formats/folder.node.js";
+import type { Model } from "../../models/model.js";
 import { openModel } from "../../models/open.node.js";
 import type { FitOptions } from "../../search/fit.js";
 import { fit as fitRun, type Run } from "../../search/run.node.js";
@@ -36,7 +37,7 @@ const runOptions = {
 
 export const fit = defineCommand({
   name: "fit",
-  summary: "Train, search, merge and test in one: from a pretrained model and images to a merged model.",
+  summary: "Train, search, merge and test in one: from a pretrained model and your data to a merged model.",
   details:
     "Trains a supernet of GLoRA adapters, searches a structure within --budget, trains the winner further, tests it once, " +
     "and writes the merged model to RUN/merged. Epochs and candidates are planned from measured times to end within " +
@@ -108,11 +109,11 @@ async function startRun(values: RunValues, context: Context, options: FitOptions
   const data = await openData(dataSourceOf(values.data, values));
   const model = await openModel(values.model, given({ config: values.config, device: values.device }));
   try {
-    const { budget, preset, rank, ranks, layers, a, addBiases, seed, config, out } = values;
+    const { budget, preset, rank, ranks, forms, layers, a, addBiases, seed, config, out } = values;
     const adapter = values.adapter === undefined ? undefined : await openAdapterPath(values.adapter);
     const run = await savingTo(out, () =>
       fitRun(model, data, {
-        ...given({ budget, rank, ranks, layers, adapter, modelConfig: config }),
+        ...given({ budget, rank, ranks, forms, layers, adapter, modelConfig: config }),
         preset,
         a,
         addBiases,
@@ -134,7 +135,7 @@ async function startRun(values: RunValues, context: Context, options: FitOptions
 export async function finishRun(run: Run, context: Context, merge: boolean): Promise<void> {
   if (!merge || !run.genome || !run.folder) return reportRun(run, context);
   const merged = join(run.folder, "merged");
-  const use = `Use it:\n  glora predict --model ${merged} --data FOLDER_OF_IMAGES`;
+  const use = `Use it:\n  ${useOf(run.adapted.model, merged)}`;
   if ((await contentOf(merged)).length > 0) {
     reportRun(run, context, { merged });
     context.print(`\nMerged before, and checked then: ${merged}. ${use}`);
@@ -144,6 +145,11 @@ export async function finishRun(run: Run, context: Context, merge: boolean): Pro
   const result = await run.merge(merged);
   reportRun(run, context, { merged, merge: { ...result.report, storage: result.storage } });
   context.print(`\n${mergeLines(result, "every layer")}\n\nMerged: ${merged}. ${use}`);
+}
+
+function useOf({ input, rows }: Model, merged: string): string {
+  if (rows === "tokens") return `glora generate ${merged} "…"`;
+  return `glora predict --model ${merged} --data ${input.kind === "image" ? "FOLDER_OF_IMAGES" : "FILE_OF_TEXTS"}`;
 }
 
 const planningOf = ({ recipe, maxTime, further }: ValuesOf<typeof planOptions>): FitOptions => ({

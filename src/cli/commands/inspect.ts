@@ -13,7 +13,7 @@ import { dataOptions, modelOptions } from "../shared-options.js";
 import { table } from "../table.js";
 import type { Paint } from "../terminal.js";
 import { describePreview } from "../text-preview.js";
-import { parsePositive, parseText } from "../values.js";
+import { oneOf, parsePositive, parseText } from "../values.js";
 
 const { data: where, ...moreData } = dataOptions;
 
@@ -21,13 +21,19 @@ export const inspect = defineCommand({
   name: "inspect",
   summary: "Show a model's layers, its parameters, and what each method would train on it; or its view of text data.",
   details:
-    "With --data the first training examples as the model will see them, tokens that the loss leaves out dimmed, and how long " +
+    "With --data the first examples as the model will see them, tokens that the loss leaves out dimmed, and how long " +
     "all examples are.",
   arguments: { model: "folder of the pretrained model" },
   options: {
     ...moreData,
     data: option("path", `${where.text}; text alone can be shown`, parseText),
-    examples: optionOr("3", "count", "training examples that --data shows", parsePositive),
+    examples: optionOr("3", "count", "examples that --data shows", parsePositive),
+    split: optionOr(
+      "train",
+      "name",
+      "whose examples: train, validation or test",
+      oneOf(["train", "validation", "test"]),
+    ),
     ...modelOptions,
   },
   examples: [
@@ -35,7 +41,7 @@ export const inspect = defineCommand({
     { command: "glora inspect models/vit-micro --json", text: "The same for a program" },
     { command: "glora inspect smollm2 --data alpaca.json", text: "What a language model is trained on" },
   ],
-  async run({ model: path, config, device, examples, ...values }, context) {
+  async run({ model: path, config, device, examples, split, ...values }, context) {
     const model = await openModel(path, given({ config, device }));
     try {
       if (values.data !== undefined) {
@@ -44,7 +50,7 @@ export const inspect = defineCommand({
           throw new GloraError("USAGE", `--data ${values.data}: holds images; text data can be shown.`, {
             data: data.name,
           });
-        const preview = await previewExamples(data, model.input, examples);
+        const preview = await previewExamples(data, model.input, { count: examples, split });
         context.emit(preview);
         context.print(describePreview(preview, context.paint));
         return;

@@ -8,27 +8,32 @@ export interface TextPreview {
     readonly name: string;
     readonly tokens: readonly { readonly id: number; readonly text: string; readonly scored: boolean }[];
   }[];
-  /** Training examples by length, in tokens: `from` … `to`, both included. */
+  /** Its examples by length, in tokens: `from` … `to`, both included. */
   readonly lengths: readonly { readonly from: number; readonly to: number; readonly count: number }[];
+  readonly split: SplitName;
   readonly report: Readonly<Record<SplitName, TextReport>>;
 }
 
 /**
- * The first training examples as a model will see them, and how long all of them are.
+ * The first examples of a split as a model will see them, and how long all of them are.
  * @throws {GloraError} as `prepare` of the data does
  */
-export async function previewExamples(dataset: TextDataset, input: InputSpec, count: number): Promise<TextPreview> {
-  const { train } = await dataset.prepare(input);
+export async function previewExamples(
+  dataset: TextDataset,
+  input: InputSpec,
+  { count, split = "train" }: { readonly count: number; readonly split?: SplitName },
+): Promise<TextPreview> {
+  const examples = (await dataset.prepare(input))[split];
   const tokenizer = input.kind === "text" ? await input.tokenizer() : undefined;
-  const shown = Array.from({ length: Math.min(count, train.size) }, (_, i) => {
-    const { ids, scored } = train.tokens(i);
+  const shown = Array.from({ length: Math.min(count, examples.size) }, (_, i) => {
+    const { ids, scored } = examples.tokens(i);
     const texts = tokenTexts(ids, tokenizer!);
     return {
-      name: train.names[i]!,
+      name: examples.names[i]!,
       tokens: Array.from(ids, (id, at) => ({ id, text: texts[at]!, scored: scored.has(at) })),
     };
   });
-  return { examples: shown, lengths: histogram(train.lengths), report: dataset.report()! };
+  return { split, examples: shown, lengths: histogram(examples.lengths), report: dataset.report()! };
 }
 
 /** What each token adds to the text; a token that ends within a character adds nothing, the next one all of it. */

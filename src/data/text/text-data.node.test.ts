@@ -361,7 +361,7 @@ test("the preview shows what is scored, how long examples are, and what was cut"
     ]),
   });
   const data = await textData(root, { ...whole, maxTokens: 12 });
-  const preview = await previewExamples(data, textInput(await qwen()), 1);
+  const preview = await previewExamples(data, textInput(await qwen()), { count: 1 });
   expect(preview.examples).toHaveLength(1);
   expect(
     preview.examples[0]!.tokens.filter(({ scored }) => scored)

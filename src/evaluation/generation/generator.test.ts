@@ -62,35 +62,38 @@ test.skipIf(noStories)("several prompts at once, one after another, and as piece
   expect(await collect(generate(model, prompts, { ...o, batchSize: 3 }))).toEqual(alone);
 });
 
-test.skipIf(noStories)("a conversation goes on from what is known, and says the same as from the beginning", async () => {
-  const model = await openStories();
-  const fed: number[] = [];
-  const counting: Model = {
-    ...model,
-    runtime: {
-      ...runtime,
-      open: async (graph, o) => {
-        const session = await runtime.open(graph, o);
-        return {
-          device: session.device,
-          dispose: () => session.dispose(),
-          run: (feeds, options) => {
-            fed.push(feeds["input_ids"]!.data.length);
-            return session.run(feeds, options);
-          },
-        };
+test.skipIf(noStories)(
+  "a conversation goes on from what is known, and says the same as from the beginning",
+  async () => {
+    const model = await openStories();
+    const fed: number[] = [];
+    const counting: Model = {
+      ...model,
+      runtime: {
+        ...runtime,
+        open: async (graph, o) => {
+          const session = await runtime.open(graph, o);
+          return {
+            device: session.device,
+            dispose: () => session.dispose(),
+            run: (feeds, options) => {
+              fed.push(feeds["input_ids"]!.data.length);
+              return session.run(feeds, options);
+            },
+          };
+        },
       },
-    },
-  };
-  const generator = await openGenerator(counting);
-  const [first] = await collect(generator.generate(["Once upon a time"], { maxTokens: 10 }));
-  const longer = Int32Array.from([...generator.tokenizer.encode("Once upon a time"), ...first!.tokens, 365, 401]);
-  fed.length = 0;
-  const [second] = await collect(generator.generate([longer], { maxTokens: 10 }));
-  expect(fed[0]).toBe(3); // the last token written, and the two behind it
-  await generator.dispose();
-  expect(second).toEqual((await collect(generate(model, [longer], { maxTokens: 10 })))[0]);
-});
+    };
+    const generator = await openGenerator(counting);
+    const [first] = await collect(generator.generate(["Once upon a time"], { maxTokens: 10 }));
+    const longer = Int32Array.from([...generator.tokenizer.encode("Once upon a time"), ...first!.tokens, 365, 401]);
+    fed.length = 0;
+    const [second] = await collect(generator.generate([longer], { maxTokens: 10 }));
+    expect(fed[0]).toBe(3); // the last token written, and the two behind it
+    await generator.dispose();
+    expect(second).toEqual((await collect(generate(model, [longer], { maxTokens: 10 })))[0]);
+  },
+);
 
 test.skipIf(noStories)("prompts longer than what is read at once", async () => {
   const model = await openStories();
@@ -101,35 +104,42 @@ test.skipIf(noStories)("prompts longer than what is read at once", async () => {
 });
 
 const smollm2 = process.env["GLORA_SMOLLM2"];
-test.skipIf(!smollm2 || !existsSync(smollm2))("16-bit weights, packed and not: the same text", async () => {
-  const model = await openModel(smollm2!, { runtime });
-  const answers = [];
-  for (const packWeights of [true, false]) {
-    const prompts: Prompt[] = [[{ role: "user", content: "What is the capital of France?" }]];
-    answers.push(await collect(generate(model, prompts, { maxTokens: 20, packWeights })));
-  }
-  expect(answers[0]).toEqual(answers[1]);
-  expect(answers[0]![0]).toMatchObject({ text: "The capital of France is Paris.", end: "eos" });
-}, 60_000);
+test.skipIf(!smollm2 || !existsSync(smollm2))(
+  "16-bit weights, packed and not: the same text",
+  async () => {
+    const model = await openModel(smollm2!, { runtime });
+    const answers = [];
+    for (const packWeights of [true, false]) {
+      const prompts: Prompt[] = [[{ role: "user", content: "What is the capital of France?" }]];
+      answers.push(await collect(generate(model, prompts, { maxTokens: 20, packWeights })));
+    }
+    expect(answers[0]).toEqual(answers[1]);
+    expect(answers[0]![0]).toMatchObject({ text: "The capital of France is Paris.", end: "eos" });
+  },
+  60_000,
+);
 
-test.skipIf(noStories)("ends: a stop string in front of which the text ends, the model's own token, its limit", async () => {
-  const model = await openStories();
-  const write = async (o: GenerateOptions, m = model) =>
-    (await collect(generate(m, ["Once upon a time"], { maxTokens: 12, ...o })))[0]!;
-  const whole = (await write({})).text;
-  expect(whole).toContain(" little girl");
-  const stopped = await write({ stop: ["xyz", "le girl"] });
-  expect(stopped).toMatchObject({ text: whole.slice(0, whole.indexOf("le girl")), end: "stop" });
-  const token = (await write({})).tokens[4]!;
-  const ending = { ...model, exportSpec: () => ({ config: { eos_token_id: [511, token] } }) };
-  const ended = await write({}, ending);
-  expect(ended).toMatchObject({ end: "eos", tokens: (await write({})).tokens.slice(0, 5) });
-  expect(whole.startsWith(ended.text)).toBe(true);
-  const short = { ...model, input: { ...model.input, maxTokens: 8 } } as Model;
-  const limited = await write({}, short);
-  expect(limited.end).toBe("length");
-  expect(limited.tokens.length).toBeLessThan(8);
-});
+test.skipIf(noStories)(
+  "ends: a stop string in front of which the text ends, the model's own token, its limit",
+  async () => {
+    const model = await openStories();
+    const write = async (o: GenerateOptions, m = model) =>
+      (await collect(generate(m, ["Once upon a time"], { maxTokens: 12, ...o })))[0]!;
+    const whole = (await write({})).text;
+    expect(whole).toContain(" little girl");
+    const stopped = await write({ stop: ["xyz", "le girl"] });
+    expect(stopped).toMatchObject({ text: whole.slice(0, whole.indexOf("le girl")), end: "stop" });
+    const token = (await write({})).tokens[4]!;
+    const ending = { ...model, exportSpec: () => ({ config: { eos_token_id: [511, token] } }) };
+    const ended = await write({}, ending);
+    expect(ended).toMatchObject({ end: "eos", tokens: (await write({})).tokens.slice(0, 5) });
+    expect(whole.startsWith(ended.text)).toBe(true);
+    const short = { ...model, input: { ...model.input, maxTokens: 8 } } as Model;
+    const limited = await write({}, short);
+    expect(limited.end).toBe("length");
+    expect(limited.tokens.length).toBeLessThan(8);
+  },
+);
 
 test.skipIf(noStories)("what is drawn comes from the seed", async () => {
   const model = await openStories();
@@ -141,7 +151,8 @@ test.skipIf(noStories)("what is drawn comes from the seed", async () => {
 
 test.skipIf(noStories)("what cannot be is told", async () => {
   const model = await openStories();
-  const write = (prompts: Prompt[], o: GenerateOptions = {}) => collect(generate(model, prompts, { maxTokens: 2, ...o }));
+  const write = (prompts: Prompt[], o: GenerateOptions = {}) =>
+    collect(generate(model, prompts, { maxTokens: 2, ...o }));
   await expect(write([new Int32Array(0)])).rejects.toThrow("The prompt is empty: there is nothing to go on from.");
   await expect(write([new Int32Array(600).fill(5), "a"])).rejects.toThrow(
     `Prompt 1 has 600 tokens, and ${model.name} is made for 512 at most, new ones included.`,

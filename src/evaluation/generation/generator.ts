@@ -83,7 +83,7 @@ export async function openGenerator(subject: Model | AdaptedModel, o: GeneratorO
   const adapter = adapted && adapting(adapted);
   const { graph, memory } = generationGraph(model, adapter?.adapt);
   // Set for good, so that they are not fed at every token.
-  const bound = bindInputs(graph, adapter?.feeds ?? {});
+  const bound = bindInputs(graph, adapter?.feeds() ?? {});
   const packWeights = o.packWeights ?? 4 * countOf(model) <= (runtime.memory ?? Number.POSITIVE_INFINITY);
   const session = await runtime.open(bound, { name: "generation", memory, packWeights });
   return new Writer(model.name, input, tokenizer, await stopTokens(model), session);

@@ -46,7 +46,13 @@ test("a stop string ends the text in front of it, wherever its pieces lie; a fal
 
 test("a tokenizer that drops the space in front of a text: the prompt says whether there is one", () => {
   const words = ["Once", " upon", " a", " time"];
-  const sentencePiece = { decode: (ids: Iterable<number>) => [...ids].map((id) => words[id]).join("").trimStart() };
+  const sentencePiece = {
+    decode: (ids: Iterable<number>) =>
+      [...ids]
+        .map((id) => words[id])
+        .join("")
+        .trimStart(),
+  };
   const stream = new TextStream(sentencePiece, [0]);
   expect([1, 2, 3].map((id) => stream.push(id))).toEqual([" upon", " a", " time"]);
 });

@@ -11,11 +11,14 @@ import type { TokenScorerOptions } from "./token-scorer.js";
 
 /**
  * What lets a scorer see a model through its adapter.
- * @param genome  the structure to score, of a supernet
+ * @param genome  of a supernet, the structure to score; asked for at every run, so that one scorer serves a whole search
  */
-export function adapting(adapted: AdaptedModel, genome?: Genome): NonNullable<TokenScorerOptions["adapter"]> {
+export function adapting(
+  adapted: AdaptedModel,
+  genome?: () => Genome | undefined,
+): NonNullable<TokenScorerOptions["adapter"]> {
   return {
-    feeds: adapted.layout.size === 0 ? {} : trainableFeeds(adapted, genome),
+    feeds: () => (adapted.layout.size === 0 ? {} : trainableFeeds(adapted, genome?.())),
     adapt: (g) => {
       const layers = effectiveLayers(g, adapted);
       return (graph) => adaptLinears(graph, layers);

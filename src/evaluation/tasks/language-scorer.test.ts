@@ -129,7 +129,7 @@ describe.skipIf(!existsSync(folder))("stories260K (skipped where ../shared/data 
     const genome = drawGenome(space(), rng);
     const adapted = shaken(kind === "fixed" ? fixedModel(model, space(), genome, rng) : supernet(model, space(), rng));
     const chosen = kind === "fixed" ? undefined : genome;
-    const some = await modelScorer(model, { adapter: adapting(adapted, chosen) });
+    const some = await modelScorer(model, { adapter: adapting(adapted, () => chosen) });
     const request = { context: "Once upon a time, there was", continuations: [" a little girl named Lily.", " x"] };
     const [found] = await some.logLikelihoods([request]);
     const [plain] = await scorer.logLikelihoods([request]);

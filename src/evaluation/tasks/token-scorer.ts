@@ -15,8 +15,8 @@ export interface TokenRequest {
 export interface TokenScorerOptions {
   /** Most requests that run through the graph at once. Default: as many as {@link TOKENS} allow. */
   readonly batchSize?: number | undefined;
-  /** An adapter on the model, and what is fed for it. */
-  readonly adapter?: { readonly adapt: Adapt; readonly feeds: Readonly<Record<string, Tensor>> };
+  /** An adapter on the model, and what is fed for it: asked for at every run, so that its numbers and structure may change. */
+  readonly adapter?: { readonly adapt: Adapt; readonly feeds: () => Readonly<Record<string, Tensor>> };
 }
 
 export interface TokenScorer {
@@ -82,7 +82,7 @@ export function tokenScorer(model: Model, o: TokenScorerOptions = {}): TokenScor
     const branches = items.some(isBranching);
     const session = await open(branches ? "branching continuations" : "continuations", { branches });
     const { feeds, places } = batchFeeds(items, prefix.length, branches);
-    const outputs = await session.run({ ...feeds, ...prefix.cache, ...o.adapter?.feeds }, signal ? { signal } : {});
+    const outputs = await session.run({ ...feeds, ...prefix.cache, ...o.adapter?.feeds() }, signal ? { signal } : {});
     const likelihoods = likelihoodsOf(outputs, model.name);
     return places.map((continuations) => continuations.map(([start, end]) => total(likelihoods.slice(start, end))));
   }
@@ -105,7 +105,7 @@ export function tokenScorer(model: Model, o: TokenScorerOptions = {}): TokenScor
           next,
         ),
         ...prefix.cache,
-        ...o.adapter?.feeds,
+        ...o.adapter?.feeds(),
       },
       signal ? { signal } : {},
     );

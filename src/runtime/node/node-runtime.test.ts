@@ -269,3 +269,43 @@ test("devices: cpu, auto with its reason, others with what was tried", async () 
   await expect(createNodeRuntime({ device: "cuda" })).rejects.toThrow("tried the installed ONNX Runtime");
   await expect(createNodeRuntime({ threads: 0 })).rejects.toThrow("The number of threads must be 1 or more, not 0.");
 });
+
+// Memory.
+
+/** What is known grows by x, and `sum` adds it all up: a running sum. */
+async function runningSum(packWeights: boolean): Promise<Session> {
+  const g = createBuilder();
+  const x = g.input("x", "float32", ["rows", "width"]);
+  const known = g.input("known", "float32", ["before", "width"]);
+  const bytes = new Uint8Array(Uint16Array.of(0x4000).buffer); // 2 in bfloat16
+  const two = g.initializer("two", [1], { kind: "inline", dtype: "bfloat16", bytes }, "float32");
+  g.output("sum", g.mul(g.reduceSum(g.concat([known, x], 0), [0]), two));
+  g.output("new", x);
+  return runtime.open(g.graph, { name: "sum", memory: { known: "new" }, packWeights });
+}
+
+test.each([true, false])(
+  "an input that the session feeds itself grows, is cut, and begins anew (packed %s)",
+  async (packed) => {
+    const session = await runningSum(packed);
+    const add = async (width: number, values: number[], remember?: number) => {
+      const feeds = { x: float32([values.length / width, width], values) };
+      const outputs = await session.run(feeds, remember === undefined ? {} : { remember });
+      expect(Object.keys(outputs)).toEqual(["sum"]);
+      return [...outputs["sum"]!.data];
+    };
+    expect(await add(2, [1, 2])).toEqual([2, 4]);
+    expect(await add(2, [3, 4, 5, 6])).toEqual([18, 24]);
+    expect(await add(2, [1, 1], 2)).toEqual([10, 14]); // [1, 2] and [3, 4] are remembered
+    expect(await add(2, [1, 1])).toEqual([12, 16]);
+    expect(await add(3, [1, 2, 3], 0)).toEqual([2, 4, 6]); // rows of another shape
+    await expect(add(3, [1, 2, 3], 2)).rejects.toThrow(
+      'sum: the run failed: 2 rows of "known" are to be remembered, and there are 1.',
+    );
+    await expect(add(6, [1, 2, 3, 4, 5, 6])).rejects.toThrow('"known" does not remember 1 rows of [6].');
+    await expect(session.run({ x: float32([1, 1], [1]), known: float32([0, 1], []) })).rejects.toThrow(
+      'there is no input "known"',
+    );
+    await session.dispose();
+  },
+);

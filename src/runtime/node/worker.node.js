@@ -17,7 +17,7 @@ const sessions = new Map();
 /**
  * What sessions remember under the names of their inputs: the rows, and room for more behind them.
  *
- * @typedef {{ rows: number, values: Float32Array<ArrayBuffer> }} Memory
+ * @typedef {{ rows: number, width: number, values: Float32Array<ArrayBuffer> }} Memory
  * @type {Map<number, Map<string, Memory>>}
  */
 const memories = new Map();
@@ -52,8 +52,11 @@ async function serve(request) {
   );
   const own = request.memory.map(({ input, output, row }) => {
     const memory = recall(request.session, input, request.remember);
-    const length = memory.rows * row.reduce((a, b) => a * b, 1);
-    if (length > memory.values.length) throw new Error(`"${input}" does not remember ${memory.rows} rows of [${row}].`);
+    const width = row.reduce((a, b) => a * b, 1);
+    const length = memory.rows * width;
+    if (memory.rows > 0 && memory.width !== width)
+      throw new Error(`"${input}" does not remember ${memory.rows} rows of [${row.join(", ")}].`);
+    memory.width = width;
     feeds[input] = new Tensor("float32", memory.values.subarray(0, length), [memory.rows, ...row]);
     return { memory, length, output };
   });
@@ -78,7 +81,7 @@ function named(name, tensor) {
 function recall(session, input, remember) {
   const known = memories.get(session) ?? new Map();
   memories.set(session, known);
-  const memory = known.get(input) ?? { rows: 0, values: new Float32Array(0) };
+  const memory = known.get(input) ?? { rows: 0, width: 0, values: new Float32Array(0) };
   known.set(input, memory);
   if (remember !== undefined && remember > memory.rows)
     throw new Error(`${remember} rows of "${input}" are to be remembered, and there are ${memory.rows}.`);

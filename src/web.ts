@@ -41,9 +41,20 @@ export type { Tensor } from "./base/tensor.js";
 export type { Augmentation } from "./data/augment.js";
 export type { Dataset, InputSpec, PrepareOptions, Split, SplitName, Targets } from "./data/dataset.js";
 export type { Task } from "./data/task.js";
+export { openTokenizer } from "./data/text/open-tokenizer.js";
 export type { TextInput } from "./data/text/text-input.js";
 export type { Encoding, Message, Tokenizer } from "./data/text/tokenizer.js";
 export { type EvaluateOptions, evaluate, outputsOf, scoringGraph } from "./evaluation/evaluate.js";
+export {
+  type GenerateOptions,
+  type GeneratorOptions,
+  generate,
+  openGenerator,
+  type Prompt,
+  type TextGenerator,
+  type TextPiece,
+} from "./evaluation/generation/generator.js";
+export type { SamplingOptions } from "./evaluation/generation/sampler.js";
 export {
   balancedClassWeights,
   type ClassificationMetrics,

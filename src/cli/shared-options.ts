@@ -190,6 +190,17 @@ export const searchOptions = {
   fitness: option("name", "what candidates are ranked by on the validation split", oneOf(["accuracy", "loss"])),
 };
 
+/** TaskFitnessSettings. */
+export const taskFitnessOptions = {
+  fitnessTasks: option(
+    "names",
+    "rank a language model's candidates by the accuracy of these tasks (arc_easy,piqa), on a split that eval does not score",
+    listOf(parseText),
+  ),
+  taskData: option("folder", "where the data of --fitness-tasks is, in the official schemas", parseText),
+  fitnessLimit: option("count", "the first so many questions of each task; default: 100", parsePositive),
+};
+
 /** FitOptions: how much work the whole does. */
 export const planOptions = {
   recipe: optionOr(

@@ -61,3 +61,21 @@ test("classes of the data that are not the model's are refused, in any order but
   );
   await expect(testModel(model, tinyData({ counts: { test: 0 } }))).rejects.toThrow("corners has no test examples");
 });
+
+test.each([
+  ["binary-cross-entropy", "labels", (z: number) => 1 / (1 + Math.exp(-z))],
+  ["mse", "values", (z: number) => z],
+] as const)("of a model trained by %s: %s by name", async (loss, kind, value) => {
+  const model = { ...(await openTiny(runtime)), loss };
+  const { test: split } = await tinyData().prepare(model.input);
+  const [first] = await listed(predict(model, split));
+  const { file, logits, ...said } = first!;
+  expect(file).toBe(split.names[0]);
+  expect(said).toEqual({ [kind]: Object.fromEntries(TINY_LABELS.map((label, i) => [label, value(logits[i]!)])) });
+});
+
+test("a language model says nothing of examples", async () => {
+  const model = await openTiny(runtime);
+  const { test: split } = await tinyData().prepare(model.input);
+  await expect(listed(predict({ ...model, rows: "tokens" }, split))).rejects.toThrow("is a language model");
+});

@@ -250,7 +250,8 @@ export class Builder {
   }
 
   /** The scalar y, whose gradient with respect to x is dx. A composite: see ops/with-gradient.ts. */
-  withGradient = (y: Value, x: Value, dx: Value): Value => this.one("WithGradient", [y, x, dx], {}, { domain: "glora" });
+  withGradient = (y: Value, x: Value, dx: Value): Value =>
+    this.one("WithGradient", [y, x, dx], {}, { domain: "glora" });
 
   reduceSum = (x: Value, axes: readonly number[], keepdims = false): Value =>
     this.one("ReduceSum", [x, this.int64(axes)], { keepdims: int(+keepdims) });

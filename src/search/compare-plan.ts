@@ -66,7 +66,9 @@ export interface ComparePlan extends Omit<CompareSettings, "methods" | "seeds" |
 /**
  * @throws {GloraError} USAGE for settings that cannot be; BUDGET if no method keeps the budget
  */
-export function planComparison(model: Model, data: readonly Dataset[], o: CompareSettings): ComparePlan {
+export function planComparison(model: Model, data: readonly Dataset[], settings: CompareSettings): ComparePlan {
+  const targets = settings.layers ?? model.targets;
+  const o = { ...settings, ...(targets && { layers: targets }) };
   const { methods: names, candidates = 200, epochs = 10, seed = 0, selectOnFirstSeed = false, ...rest } = o;
   const furtherEpochs = o.furtherEpochs ?? Math.min(epochs - 1, Math.round(0.7 * epochs));
   const learningRates = o.learningRates ?? [1e-3, 3e-3, 1e-2];

@@ -26,6 +26,7 @@ import { type RunContext, scoreSplits, searchPhase, trainPhase } from "./phases.
 import { type Plan, planDefault, planPaper, readPlan, type SearchPlan } from "./plan.js";
 import { type Recipe, trainingOf } from "./recipe.js";
 import { beginRun, checkRun, configOf, type Json } from "./run-config.js";
+import type { TaskFitness } from "./task-fitness.js";
 
 export interface FitOptions extends PresetOptions {
   /** Most adapter parameters of the result, or an interval; the head is not counted. Default: what the space reaches. */
@@ -39,6 +40,8 @@ export interface FitOptions extends PresetOptions {
   /** Settings that replace the recipe's. */
   readonly train?: Partial<TrainOptions>;
   readonly search?: Partial<SearchPlan>;
+  /** Rank candidates by the accuracy of benchmark tasks, of a language model, instead of by the validation split. */
+  readonly taskFitness?: TaskFitness;
   /** Settings of the winner's further training; false leaves it out. Its inputs change as those of `train` do. */
   readonly further?: Partial<Omit<TrainOptions, "augment">> | false;
   /** A stored plan to take as it is, in place of recipe, time and settings. */
@@ -179,7 +182,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const found = only
     ? { adapted: net }
     : await timed("search", async () => {
-        const { best, front, history, note } = await searchPhase(net, splits, budget, plan.search!, run);
+        const { best, front, history, note } = await searchPhase(net, splits, budget, plan.search!, o.taskFitness, run);
         const search: SearchSummary = { best, front, evaluated: history.length, ...(note !== undefined && { note }) };
         return { adapted: inheritedModel(net, best.genome, rngStream(seed, "inherited values")), search };
       });
@@ -299,8 +302,10 @@ async function makePlan(
   net: AdaptedModel,
   splits: Record<SplitName, Split>,
   settings: Omit<TrainOptions, "epochs">,
-  { recipe = "default", maxSeconds = 3600, seed = 0, train: given = {}, search = {}, further, signal }: FitOptions,
+  { recipe = "default", maxSeconds = 3600, seed = 0, train: given = {}, further, signal, ...o }: FitOptions,
 ): Promise<Plan> {
+  // A task's accuracy is what is asked for, and its few questions are the same for every candidate.
+  const search = { ...(o.taskFitness && { fitness: "accuracy" as const, finalists: 0 }), ...o.search };
   const asked = further === undefined || further === false ? {} : further;
   const planned = (recipe === "paper" ? planPaper : planDefault)({
     maxSeconds,

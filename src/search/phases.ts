@@ -17,6 +17,7 @@ import { gloraGenes } from "./genes.js";
 import { decodeHistory, encodeCandidate } from "./history.js";
 import { brokenLine, jsonLines } from "./json-lines.js";
 import { candidatesOf, type SearchPlan } from "./plan.js";
+import { type TaskFitness, taskScorer } from "./task-fitness.js";
 
 export interface RunContext {
   readonly store: RunStore;
@@ -92,6 +93,7 @@ export async function searchPhase(
   splits: Record<SplitName, Split>,
   budget: Budget,
   plan: SearchPlan,
+  tasks: TaskFitness | undefined,
   { store, signal, progress }: RunContext,
 ) {
   const { model, space, layout } = net;
@@ -102,6 +104,7 @@ export async function searchPhase(
   await store.write(file, lines.map(({ text }) => text).join(""));
   const graph = scoringGraph(model, { layout, head: "trainable" });
   const session = await model.runtime.open(graph, { name: "search", keepArena: true });
+  const scorer = tasks && (await taskScorer(net, tasks));
   const { finalists: count = 0 } = plan;
   let done = history.length + history.filter(({ rescored }) => rescored).length;
   const report = progress("search", "candidate", candidatesOf(plan) + count, done);
@@ -111,7 +114,7 @@ export async function searchPhase(
     return await evolve({
       ...plan,
       genes: gloraGenes(space, budget),
-      score: (genome) => scoreOn(splits.validation, genome),
+      score: (genome) => scorer?.score(genome, signal) ?? scoreOn(splits.validation, genome),
       finalists: {
         count,
         score: async (genome) => pooled(await scoreOn(splits.validation, genome), await scoreOn(splits.train, genome)),
@@ -126,6 +129,7 @@ export async function searchPhase(
     });
   } finally {
     await session.dispose();
+    await scorer?.dispose();
   }
 }
 

@@ -60,6 +60,7 @@ const shaping = (o: FitOptions): Record<Exclude<keyof FitOptions, Handling>, unk
   maxSeconds: o.maxSeconds,
   train: o.train,
   search: o.search,
+  taskFitness: o.taskFitness?.settings,
   further: o.further,
   plan: o.plan,
   seed: o.seed,

@@ -8,6 +8,7 @@ import { packageVersion } from "../base/version.node.js";
 import type { Dataset } from "../data/dataset.js";
 import { type DataSource, openData } from "../data/open.node.js";
 import type { TextOptions } from "../data/text/text-options.js";
+import { localTasks } from "../evaluation/tasks/local-data.node.js";
 import { Fields, throwProblems } from "../formats/fields.js";
 import { contentOf, liesIn } from "../formats/folder.node.js";
 import type { Model } from "../models/model.js";
@@ -18,6 +19,7 @@ import { fileOf, type RunStore, readStored } from "../training/store.js";
 import { type FitOptions, type FitResult, fit as fitInStore, storedPlan } from "./fit.js";
 import { withSearch } from "./plan.js";
 import { DATA, type JsonObject, type RunConfig, readConfig, readDescription, writeConfig } from "./run-config.js";
+import type { TaskFitness, TaskFitnessSettings } from "./task-fitness.js";
 
 export interface FitToFolderOptions extends Omit<FitOptions, "store" | "origin"> {
   /**
@@ -85,7 +87,7 @@ export async function resume(path: string, o: ResumeOptions = {}): Promise<Run> 
   const store = folderStore(path);
   const config = await runConfig(store, path);
   const from = placesOf(config);
-  const { adapter, modelConfig, ...options } = config.options as { adapter?: string; modelConfig?: string };
+  const { adapter, modelConfig, taskFitness, ...options } = config.options as StoredOptions;
   const data = await openData(await dataSource(store, path, from));
   const model = await openModel(config.model.path, {
     device: config.model.device as DeviceName,
@@ -96,6 +98,12 @@ export async function resume(path: string, o: ResumeOptions = {}): Promise<Run> 
     return await fit(model, data, {
       ...options,
       ...(modelConfig !== undefined && { modelConfig }),
+      ...(taskFitness && {
+        taskFitness: {
+          ...(await taskFitnessIn({ ...taskFitness, data: from(taskFitness.data) })),
+          settings: taskFitness,
+        },
+      }),
       ...(adapter !== undefined && {
         adapter: { ...(await openAdapterPath(from(adapter))), name: adapter },
       }),
@@ -107,6 +115,19 @@ export async function resume(path: string, o: ResumeOptions = {}): Promise<Run> 
     throw thrown;
   }
 }
+
+/** Options as a run keeps them. */
+interface StoredOptions {
+  readonly adapter?: string;
+  readonly modelConfig?: string;
+  readonly taskFitness?: TaskFitnessSettings;
+}
+
+/** Tasks to rank candidates by, their data in a local folder. */
+export const taskFitnessIn = async (settings: TaskFitnessSettings): Promise<TaskFitness> => ({
+  settings,
+  source: await localTasks(settings.data),
+});
 
 export interface SearchOptions extends ResumeOptions, Pick<FitOptions, "budget" | "search" | "further"> {
   /** A new run that takes the trained supernet over. Default: the run itself goes on. */

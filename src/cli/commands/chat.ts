@@ -22,7 +22,7 @@ export const chat = defineCommand({
   },
   examples: [
     { command: "glora chat models/smollm2", text: "A conversation" },
-    { command: "glora chat models/smollm2 --message 'What is the capital of France?'", text: "One answer" },
+    { command: "glora chat models/smollm2 --message Hello", text: "One answer" },
   ],
   async run({ model, message, system, ...options }, context) {
     await withGenerator(model, options, async (generator) => {

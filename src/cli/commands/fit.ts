@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { openAdapterPath } from "../../adapters/adapter-file.node.js";
+import { GloraError } from "../../base/errors.js";
 import { openData } from "../../data/open.node.js";
 import { contentOf, removePartial } from "../../formats/folder.node.js";
 import type { Model } from "../../models/model.js";
 import { openModel } from "../../models/open.node.js";
 import type { FitOptions } from "../../search/fit.js";
-import { fit as fitRun, type Run } from "../../search/run.node.js";
+import { fit as fitRun, type Run, taskFitnessIn } from "../../search/run.node.js";
 import { type Context, defineCommand } from "../command.js";
 import { dataSourceOf } from "../data-sources.js";
 import { mergeLines } from "../merge-lines.js";
@@ -19,6 +20,7 @@ import {
   planOptions,
   searchOptions,
   structureOptions,
+  taskFitnessOptions,
   trainOptions,
 } from "../shared-options.js";
 import { parseText } from "../values.js";
@@ -49,6 +51,7 @@ export const fit = defineCommand({
     ...trainOptions,
     ...augmentOptions,
     ...searchOptions,
+    ...taskFitnessOptions,
     merge: unless("do not merge"),
     ...modelOptions,
   },
@@ -69,6 +72,7 @@ export const fit = defineCommand({
       {
         ...planningOf(values),
         ...searchOf(values),
+        ...(await taskFitnessOf(values)),
       },
       values.merge,
     );
@@ -168,4 +172,16 @@ function searchOf(values: ValuesOf<typeof searchOptions>): Pick<FitOptions, "sea
     Object.fromEntries(Object.keys(searchOptions).map((key) => [key, values[key as keyof typeof searchOptions]])),
   );
   return Object.keys(settings).length > 0 ? { search: settings } : {};
+}
+
+/** @throws {GloraError} USAGE for tasks without their data */
+async function taskFitnessOf({
+  fitnessTasks: tasks,
+  taskData: data,
+  fitnessLimit: limit,
+}: ValuesOf<typeof taskFitnessOptions>): Promise<Pick<FitOptions, "taskFitness">> {
+  if (tasks === undefined) return {};
+  if (data === undefined)
+    throw new GloraError("USAGE", "--fitness-tasks needs --task-data, the folder of the tasks' data.", { tasks });
+  return { taskFitness: await taskFitnessIn({ tasks, data, ...(limit !== undefined && { limit }) }) };
 }

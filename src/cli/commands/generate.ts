@@ -13,11 +13,10 @@ export const generate = defineCommand({
   optional: { prompt: "the text to go on with" },
   options: generationOptions,
   examples: [
-    { command: "glora generate models/smollm2 'The sun is' --max-tokens 40", text: "The likeliest continuation" },
+    { command: "glora generate models/smollm2 Once --max-tokens 40", text: "The likeliest continuation" },
     {
-      command:
-        "glora generate models/smollm2 --adapter runs/poems/adapter --temperature 0.8 --top-p 0.95 --seed 7 < start.txt",
-      text: "A drawn one, with an adapter that is not merged",
+      command: "glora generate models/smollm2 --adapter runs/poems/adapter --temperature 0.8 --top-p 0.95 --seed 7",
+      text: "A drawn one of the text on standard input, with an adapter that is not merged",
     },
   ],
   async run({ model, prompt, ...options }, context) {

@@ -4,6 +4,7 @@ import { mergeModel } from "../../adapters/export.node.js";
 import type { Split } from "../../data/dataset.js";
 import { imageFiles } from "../../data/image-files.node.js";
 import { openData } from "../../data/open.node.js";
+import { givenTexts, unlabelledTexts } from "../../data/text/unlabelled-texts.node.js";
 import type { Model } from "../../models/model.js";
 import { openModel } from "../../models/open.node.js";
 import { defineCommand } from "../command.js";
@@ -12,21 +13,21 @@ import { flag, given, option, required } from "../options.js";
 import { modelOptions } from "../shared-options.js";
 import { oneOf, parseText } from "../values.js";
 
-/** How many images base, adapted and merged model are compared on. */
+/** How many examples base, adapted and merged model are compared on. */
 const COMPARED = 16;
 
 export const merge = defineCommand({
   name: "merge",
   summary: "Fold an adapter into its model: a plain model of the original shape, checked before it is kept.",
   details:
-    "Compares adapted and merged model on real images, prints the largest difference of the logits and of each layer, and " +
+    "Compares adapted and merged model on real inputs, prints the largest difference of the logits and of each layer, and " +
     "leaves no folder behind when they disagree.",
   arguments: {},
   options: {
     model: required("folder", "the model that the adapter was trained on", parseText),
     adapter: required("folder", "the adapter, for instance RUN/adapter", parseText),
     out: required("folder", "a new folder for the merged model", parseText),
-    data: option("path", "images for the check: a folder, or digits; default: digits", parseText),
+    data: option("path", "images or texts for the check; default: digits, or a few sentences", parseText),
     dtype: option(
       "type",
       "type of the stored weights: F32, F16 or BF16; default: the base's own",
@@ -41,13 +42,13 @@ export const merge = defineCommand({
       text: "Merge the adapter of a run",
     },
   ],
-  async run({ model: path, adapter: folder, out, data = "digits", dtype, verify, config, device }, context) {
+  async run({ model: path, adapter: folder, out, data, dtype, verify, config, device }, context) {
     const model = await openModel(path, given({ config, device }));
     try {
       const file = await openAdapterPath(folder);
       if (verify) await verifyBase(file.manifest.base, model.folder);
       const adapted = await attachAdapter(model, file);
-      const split = await someImages(data, model);
+      const split = await someInputs(data, model);
       const inputs = await split.inputs(Array.from({ length: Math.min(COMPARED, split.size) }, (_, i) => i));
       const result = await mergeModel(adapted, out, { inputs, ...given({ dtype }) });
       context.emit({
@@ -64,7 +65,17 @@ export const merge = defineCommand({
   },
 });
 
-async function someImages(path: string, model: Model): Promise<Split> {
-  if (path !== "digits") return (await imageFiles(path)).prepare(model.input);
-  return (await (await openData({ path })).prepare(model.input)).validation;
+/** Real inputs for the check: what is given, else what the package knows: digits, or a few sentences. */
+async function someInputs(path: string | undefined, { input }: Model): Promise<Split> {
+  if (input.kind === "text")
+    return (await (path === undefined ? givenTexts(SENTENCES) : unlabelledTexts(path)).prepare(input)).split;
+  if (path !== undefined && path !== "digits") return (await imageFiles(path)).prepare(input);
+  return (await (await openData({ path: "digits" })).prepare(input)).validation;
 }
+
+const SENTENCES = [
+  "The ship left the harbour before dawn, and nobody saw it go.",
+  "Preheat the oven to 200 degrees, then mix flour, salt and two eggs.",
+  "In 1969 the first people walked on the Moon; the mission took eight days.",
+  "I did not like the film at all: too long, too loud, and the ending made no sense.",
+];

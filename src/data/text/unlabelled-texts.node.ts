@@ -54,29 +54,46 @@ export async function unlabelledTexts(path: string, o: UnlabelledOptions = {}): 
     return { place: record.place, text: textField(record, columns.text, refuse) ?? "", second };
   });
   if (problems.length > 0) throw refused();
-  return {
-    names: examples.map(({ place }) => place),
-    texts: examples.map(({ text }) => text),
-    async prepare(input) {
-      if (input.kind !== "text")
-        throw dataError(`"${path}" holds text, and the model takes ${input.kind}s: give it data of that kind.`, []);
-      const tokenizer = await input.tokenizer();
-      checkVocabulary(tokenizer, input.vocabulary, path);
-      const maxTokens = Math.min(o.maxTokens ?? MAX_TOKENS, input.maxTokens);
-      let truncated = 0;
-      const rows = examples.map(({ place, text, second }) => {
-        const { cut, ids, typeIds } = tokenizer.encodePair(text, second, { maxTokens });
-        if (cut > 0) truncated++;
-        if (ids.length === 0) problems.push(`${place}: the tokenizer has no token for this text`);
-        return { name: place, rows: [{ ids, typeIds, starts: [0] }], label: -1, values: [] };
-      });
-      if (problems.length > 0) throw refused();
-      const { padId, tokenTypes, attention } = input;
-      const shape = { padId, maxTokens, positions: attention === "causal", tokenTypes };
-      return { split: new LabelledSplit(rows, "labels", shape), truncated };
-    },
-  };
+  return bound(examples, path, o);
 }
+
+/** Texts that are there already. */
+export const givenTexts = (texts: readonly string[]): UnlabelledTexts =>
+  bound(
+    texts.map((text, i) => ({ place: `text ${i + 1}`, text, second: undefined })),
+    "the given texts",
+    {},
+  );
+
+interface Example {
+  readonly place: string;
+  readonly text: string;
+  readonly second: string | undefined;
+}
+
+const bound = (examples: readonly Example[], name: string, o: UnlabelledOptions): UnlabelledTexts => ({
+  names: examples.map(({ place }) => place),
+  texts: examples.map(({ text }) => text),
+  async prepare(input) {
+    if (input.kind !== "text")
+      throw dataError(`"${name}" holds text, and the model takes ${input.kind}s: give it data of that kind.`, []);
+    const tokenizer = await input.tokenizer();
+    checkVocabulary(tokenizer, input.vocabulary, name);
+    const maxTokens = Math.min(o.maxTokens ?? MAX_TOKENS, input.maxTokens);
+    const problems: string[] = [];
+    let truncated = 0;
+    const rows = examples.map(({ place, text, second }) => {
+      const { cut, ids, typeIds } = tokenizer.encodePair(text, second, { maxTokens });
+      if (cut > 0) truncated++;
+      if (ids.length === 0) problems.push(`${place}: the tokenizer has no token for this text`);
+      return { name: place, rows: [{ ids, typeIds, starts: [0] }], label: -1, values: [] };
+    });
+    if (problems.length > 0) throw dataError(`"${name}" cannot be used as texts:`, problems);
+    const { padId, tokenTypes, attention } = input;
+    const shape = { padId, maxTokens, positions: attention === "causal", tokenTypes };
+    return { split: new LabelledSplit(rows, "labels", shape), truncated };
+  },
+});
 
 async function recordsOf(path: string, o: UnlabelledOptions): Promise<TextFile> {
   if (extname(path).toLowerCase() !== ".txt") return readTextFile(path, o);

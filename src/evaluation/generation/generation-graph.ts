@@ -7,7 +7,7 @@ import { createBuilder } from "../../ops/index.js";
 import type { Adapt } from "../tasks/scoring-graph.js";
 
 /** The inputs of the cache, each with the output that it grows by. */
-export type GrowingInputs = Readonly<Record<string, string>>;
+type GrowingInputs = Readonly<Record<string, string>>;
 
 /**
  * Inputs, as the model's own:

@@ -47,7 +47,7 @@ export function nextToken(logits: Float32Array, previous: Iterable<number>, o: S
 }
 
 /** The tokens that can be drawn, the likeliest first, and their probabilities. Of equal logits the smaller id comes first. */
-export function distribution(
+function distribution(
   logits: Float32Array,
   { temperature = 1, topK = logits.length, topP = 1 }: SamplingOptions,
 ): { readonly tokens: readonly number[]; readonly probabilities: readonly number[] } {

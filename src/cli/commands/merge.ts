@@ -67,8 +67,10 @@ export const merge = defineCommand({
 
 /** Real inputs for the check: what is given, else what the package knows: digits, or a few sentences. */
 async function someInputs(path: string | undefined, { input }: Model): Promise<Split> {
-  if (input.kind === "text")
-    return (await (path === undefined ? givenTexts(SENTENCES) : unlabelledTexts(path)).prepare(input)).split;
+  if (input.kind === "text") {
+    const texts = path === undefined ? givenTexts(SENTENCES) : await unlabelledTexts(path);
+    return (await texts.prepare(input)).split;
+  }
   if (path !== undefined && path !== "digits") return (await imageFiles(path)).prepare(input);
   return (await (await openData({ path: "digits" })).prepare(input)).validation;
 }

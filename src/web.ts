@@ -63,6 +63,11 @@ export {
   type Metrics,
 } from "./evaluation/metrics.js";
 export { type Prediction, type PredictOptions, predict } from "./evaluation/predict.js";
+export { adapting } from "./evaluation/tasks/adapting.js";
+export { selectTasks, taskNames } from "./evaluation/tasks/index.js";
+export { type ModelScorer, modelScorer } from "./evaluation/tasks/language-scorer.js";
+export { type PreparedTask, prepareTask } from "./evaluation/tasks/prompts.js";
+export { runTasks } from "./evaluation/tasks/run-tasks.js";
 export { type TestOptions, testModel } from "./evaluation/test-model.js";
 export { blobSource } from "./formats/blob.js";
 export type { Folder } from "./formats/folder.js";

@@ -84,8 +84,8 @@ export function adaptedGraph(model: Model, o: AdaptedGraphOptions): Graph {
   return o.recompute ? recomputeBlocks(adapted, forward) : adapted;
 }
 
-/** Pieces of the packed input: the effective tensors of each layer, and the head's weights by name. */
-function unpack(g: Builder, model: Model, o: AdaptedGraphOptions) {
+/** The packed input, declared, and its pieces: the effective tensors of each layer, and the head's weights by name. */
+export function unpack(g: Builder, model: Model, o: Pick<AdaptedGraphOptions, "layout" | "head">) {
   const segments: { shape: readonly number[]; take: (value: Value) => void }[] = [];
   const layers = new Map<string, AdaptedLayer>();
   const head = new Map<string, Value>();

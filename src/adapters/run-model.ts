@@ -139,7 +139,8 @@ function lossInputs(labels: Tensor, model: Model, input: readonly number[]): Los
   const shape = model.rows === "tokens" ? input.slice(0, 2) : input.slice(0, 1);
   const wide = [shape[0]!, outputs];
   // As transformers takes it where a config does not say: numbers are answers of yes or no.
-  const loss = labels.dtype === "float32" && model.loss === "cross-entropy" ? "binary-cross-entropy" : model.loss;
+  const answers = labels.dtype === "float32" && labels.shape.length === 2 && model.rows === "examples";
+  const loss = answers && model.loss === "cross-entropy" ? "binary-cross-entropy" : model.loss;
   const numbers = numbersOf(labels, loss);
   const shapes = loss === "cross-entropy" ? [shape] : loss === "mse" ? [shape, wide] : [wide];
   if (!shapes.some((expected) => String(expected) === String(labels.shape)))

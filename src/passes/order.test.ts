@@ -8,6 +8,7 @@ import { eliminateDead } from "./eliminate-dead.js";
 import { executionOrder, peakBytes, runAsWritten } from "./execution.fixtures.js";
 import { lowerLinear } from "./lower-linear.js";
 import { gradientSeed, orderNodes } from "./order.js";
+import { widenWeights } from "./widen-weights.js";
 
 const [WIDTH, HIDDEN, BLOCKS, ROWS] = [8, 32, 6, 16];
 
@@ -96,7 +97,21 @@ test("fewer bytes live at once", () => {
   expect(after).toBeLessThan(0.9 * before); // 3.84 MB become 3.22 MB
 });
 
-test("a graph without gradients is left alone", () => {
-  const forward = lowerLinear(network(false));
-  expect(orderNodes(forward)).toBe(forward);
+test("a graph without gradients keeps its order", () => {
+  const forward = network(false);
+  expect(orderNodes(forward).nodes).toEqual(forward.nodes);
+});
+
+test("a 16-bit weight is widened right before the product that reads it", () => {
+  const g = createBuilder();
+  let x = g.input("x", "float32", ["rows", 2]);
+  for (const i of [0, 1, 2]) {
+    const data = { kind: "inline", dtype: "float16", bytes: new Uint8Array(8) } as const;
+    x = g.relu(g.linear(x, g.initializer(`w.${i}`, [2, 2], data, "float32")));
+  }
+  g.output("y", x);
+  const widened = widenWeights(lowerLinear(g.graph));
+  const run = (graph: Graph) => executionOrder(graph).flatMap(({ op }) => (op === "Reshape" ? [] : [op]));
+  expect(run(widened).slice(0, 3)).toEqual(["Cast", "Cast", "Cast"]);
+  expect(run(orderNodes(widened))).toEqual(["Cast", "Gemm", "Relu", "Cast", "Gemm", "Relu", "Cast", "Gemm", "Relu"]);
 });

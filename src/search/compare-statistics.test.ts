@@ -14,7 +14,7 @@ interface Fixtures {
   }[];
 }
 
-// Written by scripts/fixtures/statistics.py: SciPy.
+// Written by scripts/fixtures/paired-statistics.py: SciPy.
 const file = new URL("../../test/fixtures/statistics/statistics.fixtures.json", import.meta.url);
 const fixtures = JSON.parse(readFileSync(file, "utf8")) as Fixtures;
 

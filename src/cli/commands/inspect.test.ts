@@ -12,7 +12,7 @@ test("inspect counts what the model has and what methods would train", async () 
   expect(facts).toMatchObject({
     family: "vit",
     parameters: 2 * block + (8 * 48 + 8) + 6 * 8 + 16 + 3 * 9,
-    head: { name: "head", in: 8, out: 3 },
+    head: { layers: [{ name: "head" }], in: 8, out: 3 },
     labels: null,
     loss: "cross-entropy",
   });

@@ -243,7 +243,7 @@ describe("what is wrong", () => {
     [
       "a label out of range",
       () => inputs(int("labels", [0, 1, 3, 2])),
-      "labels[2] is 3; the model has 3 classes: 0 to 2 is expected, or -100 to leave the image out of the loss.\n",
+      "labels[2] is 3; the model has 3 classes: 0 to 2 is expected, or -100 to leave it out of the loss.\n",
     ],
     ["a label below", () => inputs(int("labels", [0, -1, 1, 2])), /^labels\[1\] is -1;/],
     [

@@ -144,7 +144,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
       `${data.name} has no validation examples, by which a search could choose: split some off.`,
     );
 
-  const settings = known?.train ?? trainingOf(recipe, seed, o.train);
+  const settings = known?.train ?? inParts(trainingOf(recipe, seed, o.train), raw.train);
   // A head on a frozen trunk that gives the same features every time: the trunk runs once.
   const headOnly = !earlier && space.layers.length === 0 && !settings.augment && !settings.dropPath;
   const { model, splits } = headOnly
@@ -192,7 +192,8 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const chosen = { ...found, adapted: { ...adapted, model: full }, genome, parameters };
   if (!only && o.stopAfter === "search") return { ...unfinished, ...chosen };
 
-  if (!only && plan.further) {
+  // A structure that adapts nothing, on a model whose head is frozen, has nothing to train.
+  if (!only && plan.further && adapted.parameters.length > 0) {
     const further = await timed("further", () => trainPhase("further", adapted, splits, plan.further!, run));
     if (further.best) adapted.parameters.set(further.best.parameters);
   }
@@ -204,6 +205,17 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const result: FitResult = { ...chosen, plan, ...scores, seconds };
   await store.write(RESULT, `${JSON.stringify(resultToJson(result), null, 2)}\n`);
   return result;
+}
+
+/** Tokens that a run through the graph takes at best: enough for fast products, few enough for their memory. */
+const TOKENS_AT_ONCE = 2048;
+
+/** The settings with a step in as many parts as the lengths of the examples ask for, unless that is said. */
+function inParts(o: Omit<TrainOptions, "epochs">, { lengths, size }: Split): Omit<TrainOptions, "epochs"> {
+  if (!lengths || o.microBatchSize !== undefined) return o;
+  const mean = lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, size);
+  const most = 2 ** Math.max(0, Math.round(Math.log2(TOKENS_AT_ONCE / Math.max(1, mean))));
+  return most < o.batchSize ? { ...o, microBatchSize: most } : o;
 }
 
 const RESULT = "result.json";

@@ -248,8 +248,8 @@ export async function refuseInside(out: string, model: string | undefined, data:
       );
 }
 
-/** How many examples base, adapted and merged model are compared on. */
-const COMPARED = 16;
+/** How many examples base, adapted and merged model are compared on; texts have logits of a vocabulary for every token. */
+const COMPARED = { examples: 16, tokens: 4 };
 
 function asRun(result: FitResult, data: Dataset, folder: string | undefined): Run {
   const { adapted, genome } = result;
@@ -265,7 +265,9 @@ function asRun(result: FitResult, data: Dataset, folder: string | undefined): Ru
       requireStructure();
       const splits = await data.prepare(model.input);
       const split = splits.validation.size > 0 ? splits.validation : splits.train;
-      const inputs = await split.inputs(Array.from({ length: Math.min(COMPARED, split.size) }, (_, i) => i));
+      const inputs = await split.inputs(
+        Array.from({ length: Math.min(COMPARED[model.rows], split.size) }, (_, i) => i),
+      );
       return mergeModel(adapted, out, { ...o, inputs });
     },
     async save(out) {

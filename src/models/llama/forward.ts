@@ -29,8 +29,15 @@ export interface LlamaTrunk {
 interface Pass {
   readonly c: LlamaConfig;
   readonly tables: RotaryTables;
-  /** Added to the scores, [batch, 1, tokens, past + tokens]. */
-  readonly maskOf: (window: number | undefined) => Value;
+  readonly sightOf: (window: number | undefined) => Sight;
+}
+
+/** What the tokens of a layer see. */
+interface Sight {
+  /** Added to the scores, [batch, 1, tokens, past + tokens]: 0 where a token sees another. */
+  readonly mask: Value;
+  /** 1 for a token that sees any, 0 for one that sees none (padding in front of a text): [batch, 1, tokens, 1]. */
+  readonly any: Value;
 }
 
 /** Features [rows, width] of token ids. */
@@ -43,7 +50,7 @@ export function llamaTrunk(g: Builder, w: Weights, inputs: LlamaInputs, trunk: L
   const pass = {
     c,
     tables: rotaryTables(g, c.rope, positions),
-    maskOf: attentionMasks(g, inputs.mask, past, shape[1]),
+    sightOf: sights(g, inputs.mask, past, shape[1]),
   };
   const drop = o.dropPath && branchMasks(g, o.dropPath);
 
@@ -102,13 +109,16 @@ function rmsNorm(g: Builder, w: Weights, module: string, x: Value, { epsilon }: 
   return g.scope(module, () => g.rmsNorm(x, scale, epsilon));
 }
 
-/** softmax(q·kᵀ/√d + mask)·v for each head; a group of heads shares its keys and values (Ainslie et al., 2023). */
+/**
+ * softmax(q·kᵀ/√d + mask)·v for each head; a group of heads shares its keys and values (Ainslie et al., 2023). A token that
+ * sees nothing takes nothing up, as in PyTorch's `scaled_dot_product_attention`.
+ */
 function attention(
   g: Builder,
   w: Weights,
   x: Value,
   n: AttentionNames,
-  { c, tables, maskOf }: Pass,
+  { c, tables, sightOf }: Pass,
   window: number | undefined,
   cache: LayerCache | undefined,
 ): Value {
@@ -136,9 +146,11 @@ function attention(
   // The queries of a group stand below each other, so that one product serves them and no key or value is copied.
   const rows = multiplyDims(heads / keyValueHeads, tokens);
   const scores = g.matmul(g.reshape(q, [batch, keyValueHeads, rows, d]), k, { transB: true, alpha: 1 / Math.sqrt(d) });
-  const seen = g.softmax(g.add(g.reshape(scores, [batch, heads, tokens, total]), maskOf(window)));
+  const { mask, any } = sightOf(window);
+  const seen = g.softmax(g.add(g.reshape(scores, [batch, heads, tokens, total]), mask));
   const mixed = g.matmul(g.reshape(seen, [batch, keyValueHeads, rows, total]), v);
-  const joined = g.transpose(g.reshape(mixed, [batch, heads, tokens, d]), [0, 2, 1, 3]);
+  const taken = g.mul(g.reshape(mixed, [batch, heads, tokens, d]), any);
+  const joined = g.transpose(taken, [0, 2, 1, 3]);
   return w.linear(n.output, g.reshape(joined, [batch, tokens, heads * d]));
 }
 
@@ -164,15 +176,14 @@ function activation(g: Builder, x: Value, c: LlamaConfig): Value {
   }
 }
 
-/** float32's lowest number, as transformers has it: added to any score it is itself, so a row that sees nothing is uniform. */
+/** float32's lowest number: finite, so that the softmax of a row that sees nothing is no division by 0. */
 const HIDDEN = -3.4028234663852886e38;
 
 /**
- * What is added to the scores [batch, 1, tokens, past + tokens]: 0 where a token sees another, a large negative number
- * elsewhere. It sees itself and tokens before it in the sequence (whatever their positions), of these no padding, the
- * nearest `window` only, and those of its own example where the mask numbers several. Padding sees all that is no padding.
+ * A token sees itself and tokens before it in the sequence (whatever their positions), of these no padding, the nearest
+ * `window` only, and those of its own example where the mask numbers several. Padding sees all that is no padding.
  */
-function attentionMasks(g: Builder, numbers: Value, past: Dim, tokens: Dim): Pass["maskOf"] {
+function sights(g: Builder, numbers: Value, past: Dim, tokens: Dim): Pass["sightOf"] {
   const [batch, total] = numbers.type.shape as [Dim, Dim];
   const integer = (n: number) => g.constant("int64", [], [n]);
   const order = counted(g, total);
@@ -181,15 +192,17 @@ function attentionMasks(g: Builder, numbers: Value, past: Dim, tokens: Dim): Pas
   const key = g.reshape(numbers, [batch, 1, 1, total]);
   const together = g.and(g.greater(key, integer(0)), g.or(g.equal(query, key), g.equal(query, integer(0))));
   const causal = g.and(together, g.greater(age, integer(-1)));
-  const additive = (visible: Value) => g.where(visible, g.scalar(0), g.scalar(HIDDEN));
 
-  const made = new Map<number | undefined, Value>();
+  const made = new Map<number | undefined, Sight>();
   return (window) => {
     const known = made.get(window);
     if (known) return known;
-    const mask = additive(window === undefined ? causal : g.and(causal, g.greater(integer(window), age)));
-    made.set(window, mask);
-    return mask;
+    const visible = window === undefined ? causal : g.and(causal, g.greater(integer(window), age));
+    const mask = g.where(visible, g.scalar(0), g.scalar(HIDDEN));
+    const most = g.reshape(g.reduceMax(mask, [3]), [batch, 1, tokens, 1]);
+    const any = g.cast(g.greater(most, g.scalar(HIDDEN)), "float32");
+    made.set(window, { mask, any });
+    return { mask, any };
   };
 }
 

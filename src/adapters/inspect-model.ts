@@ -12,6 +12,8 @@ export interface ModelFacts {
   readonly parameters: number;
   /** Every linear layer but the head. */
   readonly layers: readonly (LinearLayer & { readonly parameters: number })[];
+  /** Names of those that are adapted unless others are named. */
+  readonly targets: readonly string[];
   readonly head: Model["head"] | null;
   readonly labels: readonly string[] | null;
   readonly input: Model["input"];
@@ -80,6 +82,7 @@ export function inspectModel(model: Model): ModelFacts {
     family,
     parameters,
     layers,
+    targets: chosen.map((layer) => layer.name),
     head: head ?? null,
     labels: labels ?? null,
     input,

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from "vitest";
 import type { Tensor } from "../base/tensor.js";
+import { openModel } from "../models/open.node.js";
 import { createNodeRuntime } from "../runtime/node/node-runtime.node.js";
 import { openTiny } from "../training/tiny.fixtures.js";
 import { runModel } from "./run-model.js";
@@ -35,4 +36,18 @@ test("those of a regression are as many as images, or as outputs", async () => {
   for (const shape of [[2], [2, 3]]) expect((await run(labels(...shape)))["loss"]!.data[0]).toBeGreaterThan(0);
   for (const shape of [[2, 1], [2, 3, 1], [6]])
     await expect(run(labels(...shape))).rejects.toThrow(`[2] or [2, 3]; found [${shape.join(", ")}].`);
+});
+
+test("a language model gives the logits of every token; which are scored is no input", async () => {
+  const model = await openModel("test/fixtures/llama/llama-biases");
+  try {
+    const input_ids: Tensor = { dtype: "int64", shape: [1, 3], data: BigInt64Array.of(3n, 4n, 5n) };
+    expect((await runModel(model, { input_ids }))["logits"]!.shape).toEqual([1, 3, 40]);
+    const scored: Tensor = { dtype: "int32", shape: [1], data: Int32Array.of(2) };
+    await expect(runModel(model, { input_ids, scored })).rejects.toThrow(
+      'The model has no input "scored"; it takes "input_ids", "attention_mask", "position_ids", "labels".',
+    );
+  } finally {
+    await model.runtime.dispose();
+  }
 });

@@ -54,7 +54,7 @@ export async function runModel(
   const adapted = o.adapter && (await attachAdapter(model, o.adapter));
   const fitted = await (adapted?.model ?? model).fitInputs(given);
   const own = fitted.feeds(given);
-  const target = labels && fitted.head ? lossInputs(labels, fitted, Object.values(own)[0]!.shape) : undefined;
+  const target = labels && fitted.head ? lossInputs(labels, fitted, inputShape(fitted, own)) : undefined;
   if (o.grad !== undefined && !target)
     throw new GloraError(
       "USAGE",
@@ -87,6 +87,10 @@ export async function runModel(
   }
 }
 
+/** Shape of the input that nothing else stands in for: images or token ids. */
+const inputShape = ({ input }: Model, feeds: Readonly<Record<string, Tensor>>): readonly number[] =>
+  feeds[input.kind === "image" ? "pixel_values" : "input_ids"]!.shape;
+
 /** Rows of all positions as [batch, tokens, …]. */
 function unflatten(outputs: Record<string, Tensor>, [batch, tokens]: readonly number[]): void {
   for (const name of ["logits", "features"]) {
@@ -96,7 +100,8 @@ function unflatten(outputs: Record<string, Tensor>, [batch, tokens]: readonly nu
 }
 
 function checkNames(model: Model, inputs: Readonly<Record<string, Tensor>>): void {
-  const known = Object.keys(model.inputs(createBuilder()));
+  // Every position is scored, so that logits are those of every token.
+  const known = Object.keys(model.inputs(createBuilder())).filter((name) => name !== "scored");
   const list = [...known, "labels"].map((name) => `"${name}"`).join(", ");
   const unknown = Object.keys(inputs).find((name) => !known.includes(name));
   if (unknown !== undefined)

@@ -8,6 +8,7 @@ export const percent = (share: number): string => (Number.isNaN(share) ? "–" :
 /** What each kind of metrics shows of itself. */
 const COLUMNS: readonly { readonly key: string; readonly title: string; readonly show: (value: number) => string }[] = [
   { key: "accuracy", title: "accuracy", show: percent },
+  { key: "correlation", title: "correlation", show: (value) => value.toFixed(3) },
   { key: "balancedAccuracy", title: "balanced", show: percent },
   { key: "macroF1", title: "macro F1", show: percent },
   { key: "top5", title: "top 5", show: percent },
@@ -19,7 +20,9 @@ const COLUMNS: readonly { readonly key: string; readonly title: string; readonly
 /** One row for each set of metrics that is there. */
 export function metricsTable(scores: Readonly<Record<string, Metrics | undefined>>, paint: Paint): string {
   const all = Object.entries(scores).filter((entry): entry is [string, Metrics] => entry[1] !== undefined);
-  const columns = COLUMNS.filter(({ key }) => all.some(([, metrics]) => key in metrics));
+  // Of numbers the accuracy is their correlation.
+  const hidden = all.some(([, metrics]) => "correlation" in metrics) ? "accuracy" : undefined;
+  const columns = COLUMNS.filter(({ key }) => key !== hidden && all.some(([, metrics]) => key in metrics));
   const rows = all.map(([name, metrics]) => [
     name,
     metrics.examples,

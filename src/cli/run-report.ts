@@ -38,9 +38,7 @@ export function reportRun(run: Run, context: Context, more: Readonly<Record<stri
       score: accuracy,
       chosen: index === search.best.index,
     }));
-    context.print(
-      `Parameters against accuracy on validation, ${counted(search.evaluated, "candidate")}, inherited weights:\n`,
-    );
+    context.print(`Parameters against accuracy, ${counted(search.evaluated, "candidate")}, inherited weights:\n`);
     context.print(`${drawFront(points, percent, paint)}\n`);
     if (search.note !== undefined) context.print(`${search.note}\n`);
   }

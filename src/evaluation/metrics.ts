@@ -20,6 +20,12 @@ export interface LanguageMetrics extends Metrics {
   readonly perplexity: number;
 }
 
+/** Of numbers. */
+export interface NumberMetrics extends Metrics {
+  /** Pearson's correlation with those of the data, the mean over outputs: the accuracy. */
+  readonly correlation: number;
+}
+
 /** Of classes. All numbers but counts and loss are shares, 0 … 1; NaN where there are no examples. */
 export interface ClassificationMetrics extends Metrics {
   /** Mean recall of the classes that occur among the labels. */
@@ -140,7 +146,7 @@ export function valueMetrics(
   values: Float32Array,
   columns: number,
   loss: "mse" | "binary-cross-entropy",
-): Metrics {
+): Metrics | NumberMetrics {
   if (outputs.length !== values.length)
     throw new GloraError("GRAPH", `Expected ${values.length} outputs, got ${outputs.length}.`);
   const examples = values.length / columns;
@@ -148,7 +154,8 @@ export function valueMetrics(
     const column = (all: Float32Array, c: number) => Array.from({ length: examples }, (_, i) => all[i * columns + c]!);
     const correlations = Array.from({ length: columns }, (_, c) => correlation(column(outputs, c), column(values, c)));
     const squares = Array.from(outputs, (y, i) => (y - values[i]!) ** 2);
-    return { examples, loss: mean(squares), accuracy: mean(correlations) };
+    const found = mean(correlations);
+    return { examples, loss: mean(squares), accuracy: found, correlation: found };
   }
   const losses = Array.from(outputs, (y, i) => Math.max(y, 0) + Math.log1p(Math.exp(-Math.abs(y))) - values[i]! * y);
   const right = Array.from(outputs, (y, i) => Number(y > 0 === values[i]! > 0.5));

@@ -34,7 +34,7 @@ export interface OpenOptions {
   name?: string;
   /**
    * Keep the memory of a run for the next one: steps are up to a fifth faster (small ones most), but every such session
-   * keeps its peak until it is disposed. For the session that trains; false unless said.
+   * keeps its peak until it is disposed. For the session that trains; false unless said, or weights are stored in 16 bits.
    */
   keepArena?: boolean;
   /**

@@ -13,7 +13,7 @@ import type { Task } from "../data/task.js";
 import type { Metrics } from "../evaluation/metrics.js";
 import { Fields, throwProblems } from "../formats/fields.js";
 import { parseJson } from "../formats/folder.js";
-import { headWeights, type Model } from "../models/model.js";
+import { headTensors, headWeights, type Model } from "../models/model.js";
 import { cacheFeatures } from "../training/features.js";
 import { checkTrainOptions, type TrainOptions } from "../training/options.js";
 import { formatDuration } from "../training/progress.js";
@@ -26,7 +26,7 @@ import { type RunContext, scoreSplits, searchPhase, trainPhase } from "./phases.
 import { type Plan, planDefault, planPaper, readPlan, type SearchPlan } from "./plan.js";
 import { type Recipe, trainingOf } from "./recipe.js";
 import { beginRun, checkRun, configOf, type Json } from "./run-config.js";
-import type { TaskFitness } from "./task-fitness.js";
+import { fitnessQuestions, type TaskFitness } from "./task-fitness.js";
 
 export interface FitOptions extends PresetOptions {
   /** Most adapter parameters of the result, or an interval; the head is not counted. Default: what the space reaches. */
@@ -120,6 +120,8 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
       "DATA",
       `${data.name} has ${classes === 1 ? "one class" : "no classes"}; at least two are needed.`,
     );
+  refuseIdle(full, space, data, o, only !== undefined);
+  const questions = o.taskFitness && (await fitnessQuestions(o.taskFitness));
   const config = configOf(base, data, o);
   const begun = await checkRun(store, config, data);
 
@@ -182,7 +184,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const found = only
     ? { adapted: net }
     : await timed("search", async () => {
-        const { best, front, history, note } = await searchPhase(net, splits, budget, plan.search!, o.taskFitness, run);
+        const { best, front, history, note } = await searchPhase(net, splits, budget, plan.search!, questions, run);
         const search: SearchSummary = { best, front, evaluated: history.length, ...(note !== undefined && { note }) };
         return { adapted: inheritedModel(net, best.genome, rngStream(seed, "inherited values")), search };
       });
@@ -216,6 +218,22 @@ function inParts(o: Omit<TrainOptions, "epochs">, { lengths, size }: Split): Omi
   const mean = lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, size);
   const most = 2 ** Math.max(0, Math.round(Math.log2(TOKENS_AT_ONCE / Math.max(1, mean))));
   return most < o.batchSize ? { ...o, microBatchSize: most } : o;
+}
+
+/** @throws {GloraError} USAGE for what would do nothing: training without anything to train, tasks without candidates */
+function refuseIdle(model: Model, space: Space, data: Dataset, o: FitOptions, fixed: boolean): void {
+  if (space.layers.length === 0 && headTensors(model.head).length === 0)
+    throw new GloraError(
+      "USAGE",
+      `linear trains the head alone, and for ${data.name} ${model.name} has none that is trained: choose another preset.`,
+      { preset: "linear" },
+    );
+  if (o.taskFitness && fixed)
+    throw new GloraError(
+      "USAGE",
+      `taskFitness ranks candidates, and the preset ${o.preset ?? "glora"} leaves one structure: leave it out, or let glora choose.`,
+      { preset: o.preset },
+    );
 }
 
 const RESULT = "result.json";

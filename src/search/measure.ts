@@ -8,6 +8,7 @@ import { rngStream } from "../base/rng.js";
 import type { Split, SplitName } from "../data/dataset.js";
 import { scoringGraph } from "../evaluation/evaluate.js";
 import type { TrainOptions } from "../training/options.js";
+import { recomputes } from "../training/train.js";
 import type { MeasuredTimes } from "./plan.js";
 
 /** Runs that are timed after the first, which allocates; fewer once they have taken so many seconds. */
@@ -31,11 +32,13 @@ export async function measureTimes(
   const targets = lossFeeds(model, splits.train.targets(indices), new Float32Array(rows).fill(1 / rows));
   const loss = { kind: model.loss };
   const scored = model.rows === "tokens"; // its scores come from the loss
+  const asked = { layout, head: "trainable", loss, logits: false, gradients: true } as const;
+  const recompute = await recomputes(model, splits.train, asked, train);
 
   /** Seconds of a run, the mean over drawn structures, which differ in cost. */
   const time = async (training: boolean): Promise<number> => {
     const graph = training
-      ? adaptedGraph(model, { layout, head: "trainable", loss, logits: false, gradients: true })
+      ? adaptedGraph(model, { ...asked, recompute })
       : scoringGraph(model, { layout, head: "trainable" });
     const session = await model.runtime.open(graph, { name: "measurement", keepArena: true });
     const run = async () => {

@@ -5,6 +5,7 @@ import type { Genome } from "../adapters/structure.js";
 import type { Split, SplitName } from "../data/dataset.js";
 import { evaluate, scoringGraph } from "../evaluation/evaluate.js";
 import type { Metrics } from "../evaluation/metrics.js";
+import type { PreparedTask } from "../evaluation/tasks/prompts.js";
 import { Fields } from "../formats/fields.js";
 import { decodeTrainState, encodeTrainState } from "../training/checkpoint.js";
 import type { TrainOptions } from "../training/options.js";
@@ -17,7 +18,7 @@ import { gloraGenes } from "./genes.js";
 import { decodeHistory, encodeCandidate } from "./history.js";
 import { brokenLine, jsonLines } from "./json-lines.js";
 import { candidatesOf, type SearchPlan } from "./plan.js";
-import { type TaskFitness, taskScorer } from "./task-fitness.js";
+import { taskScorer } from "./task-fitness.js";
 
 export interface RunContext {
   readonly store: RunStore;
@@ -93,7 +94,7 @@ export async function searchPhase(
   splits: Record<SplitName, Split>,
   budget: Budget,
   plan: SearchPlan,
-  tasks: TaskFitness | undefined,
+  questions: readonly PreparedTask[] | undefined,
   { store, signal, progress }: RunContext,
 ) {
   const { model, space, layout } = net;
@@ -104,7 +105,7 @@ export async function searchPhase(
   await store.write(file, lines.map(({ text }) => text).join(""));
   const graph = scoringGraph(model, { layout, head: "trainable" });
   const session = await model.runtime.open(graph, { name: "search", keepArena: true });
-  const scorer = tasks && (await taskScorer(net, tasks));
+  const scorer = questions && (await taskScorer(net, questions));
   const { finalists: count = 0 } = plan;
   let done = history.length + history.filter(({ rescored }) => rescored).length;
   const report = progress("search", "candidate", candidatesOf(plan) + count, done);

@@ -31,23 +31,30 @@ export interface CandidateScorer {
 }
 
 /**
- * Scores genomes of a supernet: `accuracy` is the mean over tasks of the share of questions answered right (the likeliest
- * choice), `loss` the mean of −log p of the right choice. Questions come from a split that no evaluation of the task
- * scores: its validation split, or its training split where validation is what is scored.
+ * The questions that rank candidates, from a split that no evaluation of their task scores: its validation split, or its
+ * training split where validation is what is scored.
  *
  * @throws {GloraError} USAGE for a task that is not known; DATA for data that is missing or wrong
  */
-export async function taskScorer(net: AdaptedModel, { settings, source }: TaskFitness): Promise<CandidateScorer> {
-  const { limit = 100 } = settings;
+export async function fitnessQuestions({ settings, source }: TaskFitness): Promise<PreparedTask[]> {
+  const { tasks, limit = 100 } = settings;
   const prepared: PreparedTask[] = [];
-  for (const task of selectTasks(settings.tasks).tasks)
+  for (const task of selectTasks(tasks).tasks)
     prepared.push(await prepareTask(unscored(task), source(task), { shots: 0, limit }));
+  return prepared;
+}
+
+/**
+ * Scores genomes of a supernet: `accuracy` is the mean over tasks of the share of questions answered right (the likeliest
+ * choice), `loss` the mean of −log p of the right choice.
+ */
+export async function taskScorer(net: AdaptedModel, questions: readonly PreparedTask[]): Promise<CandidateScorer> {
   let running: Genome | undefined;
   const scorer = await modelScorer(net.model, { adapter: adapting(net, () => running) });
   return {
     score: async (genome, signal) => {
       running = genome;
-      const scored = await runTasks(prepared, scorer, { signal });
+      const scored = await runTasks(questions, scorer, { signal });
       const documents = scored.flatMap((task) => task.documents);
       return {
         accuracy: mean(scored.map((task) => mean(task.documents.map(rightOf)))),

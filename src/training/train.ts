@@ -216,12 +216,12 @@ export async function train(
 }
 
 /** Whether a step's activations are computed again: as asked, or where those of the longest examples would not fit. */
-async function recomputes(
+export async function recomputes(
   model: Model,
   split: Split,
   asked: AdaptedGraphOptions,
-  o: TrainOptions,
-  dropRates: readonly number[] | undefined,
+  o: Omit<TrainOptions, "epochs">,
+  dropRates?: readonly number[],
 ): Promise<boolean> {
   const limit = o.memoryLimit ?? model.runtime.memory;
   if (o.recompute !== undefined || limit === undefined) return o.recompute ?? false;
@@ -300,7 +300,7 @@ type Feeds = Record<string, Tensor>;
 async function* microBatches(
   split: Split,
   step: readonly number[],
-  o: TrainOptions,
+  o: Omit<TrainOptions, "epochs">,
   number: number,
   dropRates: readonly number[] | undefined,
   classWeights: ArrayLike<number> | undefined,

@@ -27,6 +27,8 @@ const NAMES_OF_BARE: Readonly<Record<string, string>> = {
   vit: "vit",
   bert: "bert",
   roberta: "roberta",
+  "xlm-roberta": "roberta",
+  camembert: "roberta",
   distilbert: "distilbert",
   mpnet: "mpnet",
 };

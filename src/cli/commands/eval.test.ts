@@ -38,6 +38,26 @@ test("a model that predicts no token is refused", async () => {
 describe.skipIf(!existsSync(model))("stories260K (skipped where ../shared/data is missing)", () => {
   const score = (...more: string[]) => typed(["eval", "--model", model, "--task-data", data, "--json", ...more]);
 
+  test("what is said of --data is heard: its limit, what is scored, its shares", async () => {
+    const file = join(out, "two.jsonl");
+    const record = JSON.stringify({ prompt: "Once upon a", completion: " time there was a girl" });
+    await writeFile(file, `${record}\n${record}\n`);
+    const scored = async (...more: string[]) => {
+      const shares = ["--split", "train", "--split-shares", "validation=0,test=0"];
+      const { stdout } = await typed(["eval", "--model", model, "--data", file, "--json", ...shares, ...more]);
+      return JSON.parse(stdout).tokens;
+    };
+    const count = async (text: string) => {
+      const { stdout } = await typed(["tokenize", model, text, "--json"]);
+      return JSON.parse(stdout).length;
+    };
+    const [prompt, both] = [await count("Once upon a"), await count("Once upon a time there was a girl")];
+    // Behind each answer its end token, in front of each prompt the first token, which nothing predicts.
+    expect(await scored()).toBe(2 * (both - prompt + 1));
+    expect(await scored("--loss-on", "all")).toBe(2 * (both + 1));
+    expect(await scored("--max-tokens", String(prompt + 2))).toBe(2); // the first token, the prompt, one more
+  });
+
   test("results and records are kept in the harness's files, and a second run goes on from the first", async () => {
     const ask = ["--tasks", "piqa,hellaswag", "--shots", "hellaswag=2", "--limit", "0.5", "--out", out];
     const first = JSON.parse((await score(...ask)).stdout);

@@ -13,6 +13,7 @@ import { testModel } from "../../evaluation/test-model.js";
 import { openModel } from "../../models/open.node.js";
 import { type ProgressTracker, trackProgress } from "../../training/progress.js";
 import { type Context, defineCommand } from "../command.js";
+import { dataSourceOf } from "../data-sources.js";
 import { metricsTable } from "../metrics-table.js";
 import { given, option, optionOr, required, type ValuesOf } from "../options.js";
 import { dataOptions, modelOptions } from "../shared-options.js";
@@ -97,8 +98,8 @@ export const evalCommand = defineCommand({
 type Subject = Parameters<typeof testModel>[0];
 
 async function scoreExamples(subject: Subject, path: string, values: Values, context: Context): Promise<void> {
-  const { splitShares, dataSeed, split, batchSize } = values;
-  const data = await openData({ path, ...given({ split: splitShares, seed: dataSeed }) });
+  const { split, batchSize } = values;
+  const data = await openData(dataSourceOf(path, values));
   const report = reporter(context);
   const metrics = await testModel(subject, data, {
     split,

@@ -151,7 +151,8 @@ export async function finishRun(run: Run, context: Context, merge: boolean): Pro
   context.print(`\n${mergeLines(result, "every layer")}\n\nMerged: ${merged}. ${use}`);
 }
 
-function useOf({ input, rows }: Model, merged: string): string {
+function useOf({ input, rows, head }: Model, merged: string): string {
+  if (!head) return `await pipeline("feature-extraction", "${merged}")   // transformers.js`;
   if (rows === "tokens") return `glora generate ${merged} "…"`;
   return `glora predict --model ${merged} --data ${input.kind === "image" ? "FOLDER_OF_IMAGES" : "FILE_OF_TEXTS"}`;
 }

@@ -103,7 +103,7 @@ function describe(facts: ModelFacts, paint: Paint): string {
   return [
     paint("bold", name),
     overview,
-    `\n${layers.length} linear layers that can be adapted`,
+    `\n${layers.length} linear layers that can be adapted${targetsText(facts)}`,
     layerTable,
     "\nAdapter parameters of each method, the head not counted",
     methodTable,
@@ -114,6 +114,9 @@ function describe(facts: ModelFacts, paint: Paint): string {
 
 const biasText = ({ bias, addableBias }: ModelFacts["layers"][number]): string =>
   bias ? "yes" : addableBias ? "can be added" : "no";
+
+const targetsText = ({ layers, targets }: ModelFacts): string =>
+  targets.length === layers.length ? "" : `; unless --layers says otherwise, the ${targets.length} of attention are`;
 
 function inputRow(input: ModelFacts["input"]): [string, string] {
   if (input.kind === "image") {

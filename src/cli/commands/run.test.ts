@@ -227,6 +227,25 @@ test("--config says what a folder without config.json lacks", async () => {
   expect(await out()).toEqual(await (await run(timm, from)).out());
 });
 
+test("whole numbers of any width, and yes or no, are read as token ids and masks", async () => {
+  const ids = [3, 4, 5, 6];
+  const wide = (name: string, values: readonly number[]) => ({ ...int(name, values), shape: [2, 2] });
+  const narrow = {
+    name: "input_ids",
+    shape: [2, 2],
+    dtype: "I32",
+    data: new Uint8Array(Int32Array.from(ids).buffer),
+  } as const;
+  const yes = { name: "attention_mask", shape: [2, 2], dtype: "BOOL", data: Uint8Array.of(1, 1, 0, 1) } as const;
+  const file = join(folder, "texts.safetensors");
+  const llama = "test/fixtures/llama/llama-biases";
+  await writeFile(file, encodeSafetensors([wide("input_ids", ids), wide("attention_mask", [1, 1, 0, 1])]));
+  const expected = await (await run(llama, file)).out();
+  expect(expected.get("logits")!.shape).toEqual([2, 2, 40]);
+  await writeFile(file, encodeSafetensors([narrow, yes]));
+  expect(await (await run(llama, file)).out()).toEqual(expected);
+});
+
 describe("what is wrong", () => {
   test("--grad without labels, or matching nothing, is wrong use", async () => {
     const unlabelled = await inputs();
@@ -269,7 +288,7 @@ describe("what is wrong", () => {
     [
       "another dtype",
       () => inputs({ name: "labels", shape: [4], dtype: "U8", data: new Uint8Array(4) }),
-      /inputs\.safetensors: "labels" is U8; F32, I64 or I32 is expected\.\n$/,
+      /inputs\.safetensors: "labels" is U8; F32, I64, I32 or BOOL is expected\.\n$/,
     ],
     [
       "no pixels",

@@ -22,9 +22,11 @@ export const run = defineCommand({
   summary: "Run a model once on tensors from a file: logits, loss and gradients, to compare it with PyTorch.",
   details:
     "Inputs by name: pixel_values F32 [images, channels, height, width], already normalised (another size than the " +
-    "model's: position embeddings are resampled), and labels I64 or I32 [images] (-100: not in the loss). Outputs: " +
-    "logits (features of a model without a head), loss where there are labels, grad.<name> for what --grad matches. " +
-    "Evaluation mode, float32.",
+    "model's: position embeddings are resampled); or input_ids of whole numbers [texts, tokens] and, where they are not " +
+    "what transformers takes for them, attention_mask, position_ids and token_type_ids of that shape. labels: a class for " +
+    "each image or text, a token for each of a language model's (-100: not in the loss), numbers of a regression, F32 of " +
+    "several labels. Outputs: logits (features of a model without a head), loss where there are labels, grad.<name> for " +
+    "what --grad matches. Evaluation mode, float32.",
   arguments: { model: "folder of the pretrained model" },
   options: {
     inputs: required("file", "inputs, a .safetensors file", parseText),
@@ -106,10 +108,12 @@ async function readInputs(entries: ReadonlyMap<string, TensorEntry>): Promise<Re
 async function readInput(entry: TensorEntry): Promise<Tensor> {
   const { name, dtype, shape, source } = entry;
   const { buffer } = new Uint8Array(await readBytes(entry)); // a copy, and so aligned
+  const whole = (values: ArrayLike<number>) => BigInt64Array.from(values, BigInt);
   if (dtype === "F32") return { dtype: "float32", shape, data: new Float32Array(buffer) };
-  if (dtype === "I32") return { dtype: "int32", shape, data: new Int32Array(buffer) };
   if (dtype === "I64") return { dtype: "int64", shape, data: new BigInt64Array(buffer) };
-  throw new GloraError("DATA", `${source.name}: "${name}" is ${dtype}; F32, I64 or I32 is expected.`, {
+  if (dtype === "I32") return { dtype: "int64", shape, data: whole(new Int32Array(buffer)) };
+  if (dtype === "BOOL") return { dtype: "int64", shape, data: whole(new Uint8Array(buffer)) };
+  throw new GloraError("DATA", `${source.name}: "${name}" is ${dtype}; F32, I64, I32 or BOOL is expected.`, {
     file: source.name,
     tensor: name,
     actual: dtype,

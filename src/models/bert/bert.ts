@@ -4,6 +4,7 @@ import type { TextInput } from "../../data/text/text-input.js";
 import type { Builder } from "../../ir/builder.js";
 import type { Loss } from "../loss.js";
 import type { Head, LinearLayer, Model } from "../model.js";
+import { fillerId } from "../padding.js";
 import type { ModelParts } from "../parts.js";
 import { lossOfTask } from "../problem.js";
 import { type Weight, weightsOf } from "../weights.js";
@@ -75,7 +76,7 @@ function bertModel(fixed: Fixed, { weights, head, labels, loss }: Varying): Mode
     attention: "bidirectional",
     maxTokens: maxTokens(config),
     vocabulary: config.vocabulary,
-    padId: config.padId,
+    padId: fillerId(config.padId, config.vocabulary),
     tokenTypes: tokenTypes > 1,
   };
   const inputs = (g: Builder): BertInputs => {

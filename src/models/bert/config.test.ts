@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { maxTokens, parseBertConfig } from "./config.js";
+import { maxTokens, paddingToken, parseBertConfig } from "./config.js";
 
 const parse = (config: object, classifies = false) => parseBertConfig(config, "config.json", classifies);
 const bert = { model_type: "bert", architectures: ["BertModel"] };
@@ -35,6 +35,11 @@ test("positions begin behind the padding index: RoBERTa's is the config's, MPNet
   expect(of("roberta", { max_position_embeddings: 514 })).toBe(512);
   expect(of("xlm-roberta", { pad_token_id: 3 })).toBe(508);
   expect(of("mpnet", { pad_token_id: 3 })).toBe(510);
+});
+
+test("no token, or one counted from the end, may be set aside for padding", () => {
+  const row = (pad_token_id: number | null) => paddingToken(parse({ ...bert, vocab_size: 50, pad_token_id }));
+  expect([row(3), row(-1), row(null)]).toEqual([3, 49, undefined]);
 });
 
 test("the class is the config's; where it says none, the weights tell", () => {

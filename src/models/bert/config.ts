@@ -1,8 +1,9 @@
 import { GloraError } from "../../base/errors.js";
 import { Fields, throwProblems } from "../../formats/fields.js";
+import { ACTIVATION_NAMES, type ActivationName } from "../activations.js";
 import type { Loss } from "../loss.js";
+import { paddingRow, readPadId } from "../padding.js";
 import { readLabels, readLoss } from "../problem.js";
-import { ACTIVATIONS } from "./activations.js";
 import { FAMILIES, type Family } from "./families.js";
 
 /** Everything that the forward pass of an encoder needs to know beside its weights. */
@@ -18,13 +19,13 @@ export interface BertConfig {
   readonly heads: number;
   /** Dimension inside the feed-forward network. */
   readonly hidden: number;
-  readonly activation: keyof typeof ACTIVATIONS;
+  readonly activation: ActivationName;
   /** Added to the variance by every LayerNorm. */
   readonly epsilon: number;
   /** Rows of the table of position embeddings. */
   readonly positions: number;
-  /** The token that fills rows up. */
-  readonly padId: number;
+  /** The token that fills texts up; undefined: none is set aside for it. */
+  readonly padId: number | undefined;
   /** The id of padding tokens where positions are counted, and the position that they have: RoBERTa and MPNet. */
   readonly paddingIndex?: number;
   /** Kinds of text that tokens tell apart; 0: the family tells none. */
@@ -41,7 +42,8 @@ export interface BertConfig {
 export const maxTokens = ({ positions, paddingIndex = -1 }: BertConfig): number => positions - paddingIndex - 1;
 
 /** The token that PyTorch takes for padding: its embedding is not trained. */
-export const paddingToken = ({ padId, paddingIndex = padId }: BertConfig): number => paddingIndex;
+export const paddingToken = ({ padId, paddingIndex = padId, vocabulary }: BertConfig): number | undefined =>
+  paddingRow(paddingIndex, vocabulary);
 
 /**
  * Reads the config.json of an encoder of {@link FAMILIES}.
@@ -58,7 +60,10 @@ export function parseBertConfig(config: unknown, file: string, classifies = fals
   const labels = architecture.endsWith(CLASSIFIER) ? readLabels(fields) : [];
   const { spelling, defaults } = family;
   const names = family.fields;
-  const padId = fields.natural("pad_token_id", defaults.padId, 0);
+  const paddingIndex =
+    family.positions === "padding"
+      ? (family.paddingIndex ?? fields.natural("pad_token_id", defaults.padId, 0))
+      : undefined;
   const parsed: BertConfig = {
     family,
     architecture,
@@ -70,8 +75,8 @@ export function parseBertConfig(config: unknown, file: string, classifies = fals
     activation: fields.choice(names.activation, "gelu", ACTIVATION_NAMES),
     epsilon: family === FAMILIES["distilbert"] ? 1e-12 : fields.positive("layer_norm_eps", 1e-12),
     positions: fields.natural("max_position_embeddings", 512),
-    padId,
-    ...(family.positions === "padding" && { paddingIndex: family.paddingIndex ?? padId }),
+    padId: readPadId(fields, defaults.padId),
+    ...(paddingIndex !== undefined && { paddingIndex }),
     tokenTypes: spelling.types === undefined ? 0 : fields.natural("type_vocab_size", 2),
     ...(spelling.distances !== undefined && {
       distanceBuckets: fields.natural("relative_attention_num_buckets", BUCKETS, BUCKETS),
@@ -87,8 +92,6 @@ export function parseBertConfig(config: unknown, file: string, classifies = fals
 /** MPNet's code takes 32 buckets whatever the config says; only a larger table changes nothing. */
 const BUCKETS = 32;
 
-const ACTIVATION_NAMES = Object.fromEntries(Object.keys(ACTIVATIONS).map((name) => [name, name]));
-
 /** What would be another forward pass, and numbers that do not go together. */
 function refuseOthers(fields: Fields, c: BertConfig): void {
   if (fields.text("position_embedding_type", "absolute") !== "absolute")
@@ -98,7 +101,7 @@ function refuseOthers(fields: Fields, c: BertConfig): void {
   if (fields.has("quantization_config")) fields.refuse("quantization_config", "quantized weights are not supported");
   if (fields.problems.length > 0) return;
   if (c.width % c.heads !== 0) fields.problems.push(`a width of ${c.width} cannot be shared by ${c.heads} heads`);
-  if (c.padId >= c.vocabulary)
+  if (c.padId !== undefined && paddingRow(c.padId, c.vocabulary) === undefined)
     fields.refuse("pad_token_id", `${c.padId} is not in the vocabulary of ${c.vocabulary} tokens`);
   if (maxTokens(c) < 1)
     fields.problems.push(

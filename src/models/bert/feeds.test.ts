@@ -32,6 +32,7 @@ test.each<[string, Record<string, Tensor>, string]>([
     { input_ids: ids, attention_mask: int64([2, 1], 1, 1) },
     "attention_mask: int64 [2, 2] expected, found int64 [2, 1].",
   ],
+  ["no text", { input_ids: int64([0, 2]) }, "input_ids: at least one text of one token is expected, found [0, 2]."],
   [
     "a token that is none",
     { input_ids: int64([1, 2], 3, 10) },

@@ -5,9 +5,11 @@
 import type { Builder } from "../../ir/builder.js";
 import type { Dim } from "../../ir/dim.js";
 import type { Value } from "../../ir/graph.js";
+import { ACTIVATIONS } from "../activations.js";
+import { counted } from "../counted.js";
+import { branchMasks, residual } from "../drop-path.js";
 import type { ForwardOptions, Head } from "../model.js";
 import type { Weights } from "../weights.js";
-import { ACTIVATIONS } from "./activations.js";
 import { type BertConfig, paddingToken } from "./config.js";
 import type { LayerNames } from "./families.js";
 import type { BertNames } from "./names.js";
@@ -98,9 +100,6 @@ function positions(g: Builder, ids: Value, { paddingIndex }: BertConfig): Value 
   return g.add(g.mul(g.cumSum(real, 1), real), padding);
 }
 
-/** 0, 1, 2 … [count] */
-const counted = (g: Builder, count: Dim): Value => g.sub(g.cumSum(g.expand(integer(g, 1), [count]), 0), integer(g, 1));
-
 const integer = (g: Builder, value: number): Value => g.constant("int64", [], [value]);
 
 /** What hides a token: far below any score, and finite, so that a row which sees nothing is no division by 0. */
@@ -157,11 +156,10 @@ function encoderLayer(
 ): Value {
   const queries = needed === "first" ? first(g, x, 1) : x; // [batch, needed, width]
   const queryBias = needed === "first" ? first(g, bias, 2) : bias;
-  const residual = (h: Value, branch: Value, mask: Value | undefined) => g.add(h, mask ? g.mul(branch, mask) : branch);
   const mixed = attention(g, w, queries, x, queryBias, c, n);
-  const h = layerNorm(g, w, n.attentionNorm, residual(queries, mixed, drop?.[0]), c, names);
-  const wide = ACTIVATIONS[c.activation]!(g, w.linear(n.fc1, h)); // [batch, needed, hidden]
-  return layerNorm(g, w, n.outputNorm, residual(h, w.linear(n.fc2, wide), drop?.[1]), c, names);
+  const h = layerNorm(g, w, n.attentionNorm, residual(g, queries, mixed, drop?.[0]), c, names);
+  const wide = ACTIVATIONS[c.activation](g, w.linear(n.fc1, h)); // [batch, needed, hidden]
+  return layerNorm(g, w, n.outputNorm, residual(g, h, w.linear(n.fc2, wide), drop?.[1]), c, names);
 }
 
 /** Multi-head self-attention: softmax(q·kᵀ/√d + bias)·v for each head. */
@@ -191,10 +189,4 @@ function meanOfTokens(g: Builder, x: Value, mask: Value): Value {
   const real = g.where(g.greater(mask, integer(g, 0)), g.scalar(1), g.scalar(0)); // [batch, tokens]
   const sum = g.reduceSum(g.mul(x, g.reshape(real, [batch, tokens, 1])), [1]);
   return g.div(sum, g.add(g.reduceSum(real, [1], true), g.scalar(1e-9)));
-}
-
-/** Rows of the drop-path mask [2·layers, batch], each as [batch, 1, 1]. */
-function branchMasks(g: Builder, masks: Value): Value[] {
-  const [rows, batch] = masks.type.shape as [number, Dim];
-  return g.split(masks, Array<number>(rows).fill(1), 0).map((row) => g.reshape(row, [batch, 1, 1]));
 }

@@ -1,6 +1,6 @@
 import { GloraError } from "../../base/errors.js";
-import { throwProblems } from "../../formats/fields.js";
 import type { TensorEntry } from "../../formats/safetensors.js";
+import { checkTensors } from "../check-tensors.js";
 import type { LinearLayer } from "../model.js";
 import type { BertConfig } from "./config.js";
 import type { LayerNames, Spelling } from "./families.js";
@@ -47,27 +47,11 @@ export function checkBertTensors(
   const names = namesOf(tensors, config, file);
   const layers = names.layers.flatMap((layer) => linearLayers(layer, config));
   const expected = expectedShapes(names, layers, config);
-  const idlePooler = `${names.prefix}pooler.dense.`;
-
-  const problems: string[] = [];
-  const ignored = new Set<string>();
-  for (const [name, shape] of expected) {
-    const found = tensors.get(name);
-    if (found === undefined) problems.push(`missing: ${name} [${shape}]`);
-    else if (`${found.shape}` !== `${shape}`) problems.push(`misshapen: ${name} [${found.shape}], expected [${shape}]`);
-    else if (!FLOATS.has(found.dtype))
-      problems.push(`unsupported type: ${name} ${found.dtype}, expected F32, F16 or BF16`);
-  }
-  for (const [name, { shape }] of tensors) {
-    if (expected.has(name)) continue;
-    if (IGNORED.test(name) || name.startsWith(idlePooler)) ignored.add(name);
-    else problems.push(`unexpected: ${name} [${shape}]`);
-  }
-  throwProblems("MODEL", `${file}: the weights do not fit config.json (${config.architecture})`, problems);
+  const isIgnored = (name: string): boolean => IGNORED.test(name) || name.startsWith(`${names.prefix}pooler.dense.`);
+  checkTensors(tensors, expected, isIgnored, file, config.architecture);
+  const ignored = new Set([...tensors.keys()].filter((name) => !expected.has(name)));
   return { names, layers, ignored };
 }
-
-const FLOATS: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
 
 function namesOf(tensors: ReadonlyMap<string, unknown>, config: BertConfig, file: string): BertNames {
   const { family, depth } = config;

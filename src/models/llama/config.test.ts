@@ -102,7 +102,7 @@ test("what changes the pass and is not built here is refused, all of it at once"
   for (const problem of [
     "num_key_value_heads: 4 heads cannot share 3 evenly",
     "hidden_size: 30 cannot be shared by 4 heads",
-    "hidden_act: one of silu, swish",
+    "hidden_act: one of gelu, gelu_python",
     "is_causal: attention to later tokens is not supported",
     "quantization_config: quantized weights are not supported",
     "pad_token_id: a whole number is expected",

@@ -1,13 +1,12 @@
 import { GloraError } from "../../base/errors.js";
 import { Fields, throwProblems } from "../../formats/fields.js";
+import { ACTIVATION_NAMES, type ActivationName } from "../activations.js";
 import type { Loss } from "../loss.js";
+import { readPadId } from "../padding.js";
 import { readLabels, readLoss } from "../problem.js";
 import { parseRope, type Rope } from "./rope.js";
 
 export type LlamaFamily = "llama" | "mistral" | "qwen2" | "qwen3" | "phi3";
-
-/** SiLU in all published models; the two GELUs, x·σ(1.702·x) and ReLU where a config says so. */
-export type LlamaActivation = "silu" | "gelu" | "gelu_tanh" | "quick_gelu" | "relu";
 
 /** What stands behind the trunk: the next token, labels of the whole text, nothing. */
 export type LlamaHead = "language" | "labels" | "none";
@@ -35,7 +34,8 @@ export interface LlamaConfig {
   readonly headWidth: number;
   /** Dimension inside the MLP. */
   readonly hidden: number;
-  readonly activation: LlamaActivation;
+  /** SiLU in all published models. */
+  readonly activation: ActivationName;
   /** Added to the mean square by every RMSNorm. */
   readonly epsilon: number;
   /** Longest sequence, in tokens, that the config vouches for. */
@@ -129,21 +129,6 @@ export const LLAMA_FAMILIES = Object.keys(FAMILIES) as readonly LlamaFamily[];
 /** How the class names of a family begin. */
 export const classesOf = (family: LlamaFamily): string => FAMILIES[family].classes;
 
-/** Spellings of transformers.activations.ACT2FN. */
-const ACTIVATIONS: Readonly<Record<string, LlamaActivation>> = {
-  silu: "silu",
-  swish: "silu",
-  gelu: "gelu",
-  gelu_python: "gelu",
-  gelu_new: "gelu_tanh",
-  gelu_fast: "gelu_tanh",
-  gelu_accurate: "gelu_tanh",
-  gelu_pytorch_tanh: "gelu_tanh",
-  gelu_python_tanh: "gelu_tanh",
-  quick_gelu: "quick_gelu",
-  relu: "relu",
-};
-
 /**
  * Reads the config.json of a LLaMA or one of its kin, as transformers 5.23 reads it. Dropout, initial values and the like
  * play no part in a pass of evaluation.
@@ -195,7 +180,7 @@ export function parseLlamaConfig(json: unknown, file: string): LlamaConfig {
     keyValueHeads,
     headWidth,
     hidden: fields.natural("intermediate_size", defaults.hidden),
-    activation: fields.choice("hidden_act", "silu", ACTIVATIONS),
+    activation: fields.choice("hidden_act", "silu", ACTIVATION_NAMES),
     epsilon: fields.positive("rms_norm_eps", defaults.epsilon),
     maxTokens,
     rope: parseRope(fields, { headWidth, maxTokens, phi3: name === "phi3" }),
@@ -205,7 +190,7 @@ export function parseLlamaConfig(json: unknown, file: string): LlamaConfig {
     headNorm: family.headNorm ?? false,
     packed: family.packed ?? false,
     tied: fields.boolean("tie_word_embeddings", false),
-    padId: padOf(fields, defaults.padId),
+    padId: readPadId(fields, defaults.padId),
     labels,
     loss: head === "labels" ? readLoss(fields, labels.length) : "cross-entropy",
   };
@@ -257,11 +242,3 @@ const LAYER_TYPES: ReadonlySet<unknown> = new Set(["full_attention", SLIDING]);
 
 /** A depth above any checkpoint's, which is told when the weights are looked at, must not fill the memory before. */
 const MOST_LAYERS = 100_000;
-
-function padOf(fields: Fields, fallback: number | undefined): number | undefined {
-  if (!fields.has("pad_token_id")) return isNull(fields, "pad_token_id") ? undefined : fallback;
-  const id = fields.raw("pad_token_id");
-  if (Number.isSafeInteger(id)) return id as number;
-  fields.refuse("pad_token_id", "a whole number is expected");
-  return undefined;
-}

@@ -3,11 +3,15 @@
 import type { Builder } from "../../ir/builder.js";
 import { addDims, type Dim, elements, multiplyDims } from "../../ir/dim.js";
 import type { Value } from "../../ir/graph.js";
+import { ACTIVATIONS } from "../activations.js";
+import { counted } from "../counted.js";
+import { branchMasks, residual } from "../drop-path.js";
 import type { ForwardOptions, KeyValue } from "../model.js";
+import { paddingRow } from "../padding.js";
 import type { Weights } from "../weights.js";
 import type { LlamaConfig } from "./config.js";
 import type { AttentionNames, BlockNames, LlamaNames, MlpNames } from "./names.js";
-import { counted, type RotaryTables, rotaryTables } from "./rope.js";
+import { type RotaryTables, rotaryTables } from "./rope.js";
 
 export interface LlamaInputs {
   /** int64 [batch, tokens] */
@@ -73,10 +77,9 @@ export const languageHead = (g: Builder, w: Weights, features: Value, { config, 
 function embed(g: Builder, w: Weights, ids: Value, { config: c, names }: LlamaTrunk): Value {
   const table = `${names.embedding}.weight`;
   const tokens = g.gather(w.get(table), ids, 0); // [batch, tokens, width]
-  // PyTorch's `padding_idx`, counted from the end if it is negative: no gradient comes to the table from that token. Its
-  // row enters the graph as a constant of its own.
-  const row = c.padId !== undefined && c.padId < 0 ? c.padId + c.vocabulary : c.padId;
-  if (row === undefined || row < 0 || row >= c.vocabulary) return tokens;
+  // No gradient comes to the table from the padding token: its row enters the graph as a constant of its own.
+  const row = paddingRow(c.padId, c.vocabulary);
+  if (row === undefined) return tokens;
   const isPadding = g.equal(ids, g.constant("int64", [], [row]));
   return g.where(g.reshape(isPadding, [...ids.type.shape, 1]), w.rows(table, row, row + 1), tokens);
 }
@@ -97,10 +100,9 @@ function decoderBlock(
   cache: LayerCache | undefined,
   drop: Value[] | undefined,
 ): Value {
-  const residual = (h: Value, branch: Value, mask: Value | undefined) => g.add(h, mask ? g.mul(branch, mask) : branch);
   const mixed = attention(g, w, rmsNorm(g, w, n.norm1, x, pass.c), n.attention, pass, window, cache);
-  const h = residual(x, mixed, drop?.[0]); // [batch, tokens, width]
-  return residual(h, mlp(g, w, rmsNorm(g, w, n.norm2, h, pass.c), n.mlp, pass.c), drop?.[1]);
+  const h = residual(g, x, mixed, drop?.[0]); // [batch, tokens, width]
+  return residual(g, h, mlp(g, w, rmsNorm(g, w, n.norm2, h, pass.c), n.mlp, pass.c), drop?.[1]);
 }
 
 /** x / √(mean(x²) + ε) ⊙ weight (Zhang and Sennrich, 2019, arXiv:1910.07467). */
@@ -158,22 +160,7 @@ function attention(
 function mlp(g: Builder, w: Weights, x: Value, n: MlpNames, c: LlamaConfig): Value {
   const [gate, up] =
     "gateUp" in n ? g.split(w.linear(n.gateUp, x), [c.hidden, c.hidden], 2) : [w.linear(n.gate, x), w.linear(n.up, x)];
-  return w.linear(n.down, g.mul(activation(g, gate!, c), up!));
-}
-
-function activation(g: Builder, x: Value, c: LlamaConfig): Value {
-  switch (c.activation) {
-    case "silu":
-      return g.quickGelu(x, 1);
-    case "gelu":
-      return g.gelu(x);
-    case "gelu_tanh":
-      return g.gelu(x, "tanh");
-    case "quick_gelu":
-      return g.quickGelu(x, 1.702);
-    case "relu":
-      return g.relu(x);
-  }
+  return w.linear(n.down, g.mul(ACTIVATIONS[c.activation](g, gate!), up!));
 }
 
 /** float32's lowest number: finite, so that the softmax of a row that sees nothing is no division by 0. */
@@ -220,10 +207,4 @@ function lastRealTokens(g: Builder, { ids, mask }: LlamaInputs, padId: number | 
   const isPadding = padId === undefined ? g.equal(mask, zero) : g.equal(ids, g.constant("int64", [], [padId]));
   const last = g.reduceMax(g.where(isPadding, zero, counted(g, tokens)), [1]); // [batch]
   return g.add(g.mul(counted(g, batch), g.shapeTensor([tokens])), last);
-}
-
-/** Rows of the drop-path mask [2·depth, batch], each as [batch, 1, 1]. */
-function branchMasks(g: Builder, masks: Value): Value[] {
-  const [rows, batch] = masks.type.shape as [number, Dim];
-  return g.split(masks, Array<number>(rows).fill(1), 0).map((row) => g.reshape(row, [batch, 1, 1]));
 }

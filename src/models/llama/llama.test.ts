@@ -389,10 +389,15 @@ describe("tasks", () => {
 test("ids that are none, or of another type, are refused", async () => {
   const model = await openModel(`${fixtures}llama-biases`);
   await expect(model.fitInputs({ input_ids: int64([3, 40]) })).rejects.toThrow(
-    "input_ids: 40 is no token of the model, which knows 0 … 39. Do tokenizer and model belong together?",
+    "input_ids: 40 is none of the model's, which are 0 to 39. Do tokenizer and model belong together?",
   );
-  await expect(model.fitInputs({})).rejects.toThrow("input_ids: int64 [batch, tokens] expected, found nothing.");
+  await expect(model.fitInputs({})).rejects.toThrow("input_ids: int64 [texts, tokens] expected, found nothing.");
   await expect(model.fitInputs({ input_ids: vector("int32", [1]) })).rejects.toThrow("found int32 [1].");
+  const ids = int64([3, 4, 5, 6], 2, 2);
+  await expect(model.fitInputs({ input_ids: ids, attention_mask: int64([1, 1]) })).rejects.toThrow(
+    "attention_mask: int64 [2, 2] expected, found int64 [1, 2].",
+  );
+  expect(await model.fitInputs({ input_ids: ids, position_ids: int64([4, 5]) })).toBe(model);
 });
 
 interface Pretrained {

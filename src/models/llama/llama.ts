@@ -4,12 +4,14 @@ import type { TextInput } from "../../data/text/text-input.js";
 import type { Tokenizer } from "../../data/text/tokenizer.js";
 import type { Loss } from "../loss.js";
 import { type Head, linearHead, type Model } from "../model.js";
+import { fillerId } from "../padding.js";
 import type { ModelParts } from "../parts.js";
 import { lossOfTask } from "../problem.js";
+import { checkTexts } from "../text-feeds.js";
 import { type Weight, weightsOf } from "../weights.js";
 import { type LlamaConfig, parseLlamaConfig } from "./config.js";
 import { exportLlama } from "./export.js";
-import { checkTokens, completeFeeds } from "./feeds.js";
+import { completeFeeds } from "./feeds.js";
 import { type LlamaTrunk, languageHead, llamaTrunk } from "./forward.js";
 import { checkLlamaTensors, type LlamaTensors } from "./names.js";
 import { serveLabels, serveLanguage } from "./serving.js";
@@ -68,7 +70,7 @@ function llamaModel(parts: LlamaParts, opened: Opened): Model {
     attention: "causal",
     maxTokens: config.maxTokens,
     vocabulary: config.vocabulary,
-    padId: Math.min(Math.max(config.padId ?? 0, 0), config.vocabulary - 1),
+    padId: fillerId(config.padId, config.vocabulary),
     tokenTypes: false,
   };
   return {
@@ -113,7 +115,7 @@ function llamaModel(parts: LlamaParts, opened: Opened): Model {
       return llamaModel(parts, withLabels(opened, task.labels, lossOfTask(task), input.padId));
     },
     async fitInputs(inputs) {
-      checkTokens(inputs, config.vocabulary);
+      checkTexts(inputs, config.vocabulary);
       return this;
     },
     exportSpec: (o) => exportLlama({ config, rawConfig, names, head, labels }, o),

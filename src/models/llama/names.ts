@@ -1,6 +1,6 @@
 import { GloraError } from "../../base/errors.js";
-import { throwProblems } from "../../formats/fields.js";
 import type { TensorEntry } from "../../formats/safetensors.js";
+import { checkTensors } from "../check-tensors.js";
 import type { LinearLayer } from "../model.js";
 import type { LlamaConfig } from "./config.js";
 
@@ -60,17 +60,7 @@ export function checkLlamaTensors(
   const layers = names.blocks.flatMap((block) => linearLayers(block, config));
   const expected = expectedShapes(names, layers, config);
 
-  const problems: string[] = [];
-  for (const [name, shape] of expected) {
-    const found = tensors.get(name);
-    if (found === undefined) problems.push(`missing: ${name} [${shape}]`);
-    else if (`${found.shape}` !== `${shape}`) problems.push(`misshapen: ${name} [${found.shape}], expected [${shape}]`);
-    else if (!FLOATS.has(found.dtype))
-      problems.push(`unsupported type: ${name} ${found.dtype}, expected F32, F16 or BF16`);
-  }
-  for (const [name, { shape }] of tensors)
-    if (!expected.has(name) && !isIgnored(name, names, config)) problems.push(`unexpected: ${name} [${shape}]`);
-  throwProblems("MODEL", `${file}: the weights do not fit config.json (model_type ${config.family})`, problems);
+  checkTensors(tensors, expected, (name) => isIgnored(name, names, config), file, `model_type ${config.family}`);
   return { names, layers };
 }
 
@@ -88,8 +78,6 @@ function checkDepth(tensors: ReadonlyMap<string, unknown>, prefix: string, depth
     { file, expected: depth, actual: found },
   );
 }
-
-const FLOATS: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
 
 /** Buffers of old checkpoints that the config implies, and a head that is not used: tied, or of a bare model. */
 const isIgnored = (name: string, { languageHead }: LlamaNames, { tied, head }: LlamaConfig): boolean =>

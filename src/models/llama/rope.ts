@@ -6,6 +6,7 @@ import type { Fields } from "../../formats/fields.js";
 import type { Builder } from "../../ir/builder.js";
 import { elements } from "../../ir/dim.js";
 import type { Value } from "../../ir/graph.js";
+import { counted } from "../counted.js";
 
 export interface Rope {
   /** Radians a token of each pair, as transformers computes them in float32; half as many as elements of a head turn. */
@@ -179,10 +180,4 @@ function frequenciesOf(g: Builder, { frequencies, beyond }: Rope, positions: Val
   const exponents = frequencies.map((_, i) => (-2 * i) / (2 * frequencies.length - 2));
   const slower = g.exp(g.mul(g.log(g.where(long, stretch, g.scalar(1))), row(exponents)));
   return g.mul(row(frequencies), slower);
-}
-
-/** 0, 1, 2 … as int64 [length]. */
-export function counted(g: Builder, length: number | string): Value {
-  const one = g.constant("int64", [1], [1]);
-  return g.sub(g.cumSum(g.expand(one, [length]), 0), one);
 }

@@ -1,10 +1,10 @@
 /** The graphs of decoders that transformers.js runs. */
 import type { Builder } from "../../ir/builder.js";
 import { addDims, elements } from "../../ir/dim.js";
+import { counted } from "../counted.js";
 import { type Head, type KeyValueCache, linearHead } from "../model.js";
 import type { Weights } from "../weights.js";
 import { type LlamaTrunk, languageHead, llamaTrunk } from "./forward.js";
-import { counted } from "./rope.js";
 
 /**
  * Token by token. Inputs `input_ids`, `attention_mask` over past and new tokens, `position_ids`, `past_key_values.{i}.key` and `.value`;

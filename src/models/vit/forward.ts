@@ -2,6 +2,7 @@
 import type { Size } from "../../formats/fields.js";
 import type { Builder } from "../../ir/builder.js";
 import type { Value } from "../../ir/graph.js";
+import { branchMasks, residual } from "../drop-path.js";
 import type { ForwardOptions } from "../model.js";
 import type { Weights } from "../weights.js";
 import { patchGrid, type VitConfig } from "./config.js";
@@ -56,11 +57,10 @@ function encoderBlock(
   needed: number,
   drop: Value[] | undefined,
 ): Value {
-  const residual = (h: Value, branch: Value, mask: Value | undefined) => g.add(h, mask ? g.mul(branch, mask) : branch);
   const mixed = attention(g, w, w.layerNorm(n.norm1, x, c.epsilon), c, n.attention, needed);
-  const h = residual(first(g, x, 1, needed), mixed, drop?.[0]); // [batch, needed, width]
+  const h = residual(g, first(g, x, 1, needed), mixed, drop?.[0]); // [batch, needed, width]
   const wide = activation(g, w.linear(n.fc1, w.layerNorm(n.norm2, h, c.epsilon)), c); // [batch, needed, hidden]
-  return residual(h, w.linear(n.fc2, wide), drop?.[1]); // [batch, needed, width]
+  return residual(g, h, w.linear(n.fc2, wide), drop?.[1]); // [batch, needed, width]
 }
 
 /** Multi-head self-attention: softmax(q·kᵀ/√d)·v for each head, for the queries of the first `needed` tokens. */
@@ -108,10 +108,4 @@ function pool(g: Builder, w: Weights, x: Value, c: VitConfig, names: VitNames): 
   return c.finalNorm === "fc_norm"
     ? w.layerNorm(names.finalNorm, mean(x), c.epsilon)
     : mean(w.layerNorm(names.finalNorm, x, c.epsilon));
-}
-
-/** Rows of the drop-path mask [2·depth, batch], each as [batch, 1, 1]. */
-function branchMasks(g: Builder, masks: Value): Value[] {
-  const [rows, batch] = masks.type.shape as [number, string];
-  return g.split(masks, Array<number>(rows).fill(1), 0).map((row) => g.reshape(row, [batch, 1, 1]));
 }

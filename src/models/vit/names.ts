@@ -1,6 +1,6 @@
 import { GloraError } from "../../base/errors.js";
-import { throwProblems } from "../../formats/fields.js";
 import type { TensorEntry } from "../../formats/safetensors.js";
+import { checkTensors } from "../check-tensors.js";
 import type { LinearLayer } from "../model.js";
 import { patchGrid, type VitConfig, type VitLibrary } from "./config.js";
 
@@ -140,18 +140,7 @@ export function checkVitTensors(
   const layers = names.blocks.flatMap((block) => linearLayers(block, config));
   const expected = expectedShapes(names, layers, config);
 
-  const problems: string[] = [];
-  for (const [name, shape] of expected) {
-    const found = tensors.get(name);
-    if (found === undefined) problems.push(`missing: ${name} [${shape}]`);
-    else if (`${found.shape}` !== `${shape}`) problems.push(`misshapen: ${name} [${found.shape}], expected [${shape}]`);
-    else if (!FLOATS.has(found.dtype))
-      problems.push(`unsupported type: ${name} ${found.dtype}, expected F32, F16 or BF16`);
-  }
-  for (const [name, { shape }] of tensors) {
-    if (!expected.has(name) && !spelling.ignored.test(name)) problems.push(`unexpected: ${name} [${shape}]`);
-  }
-  throwProblems("MODEL", `${file}: the weights do not fit config.json (${config.architecture})`, problems);
+  checkTensors(tensors, expected, (name) => spelling.ignored.test(name), file, config.architecture);
   return { names, layers };
 }
 
@@ -175,8 +164,6 @@ function checkDepth(
     { file, expected: depth, actual: blocks },
   );
 }
-
-const FLOATS: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
 
 function namesOf({ names, block }: Spelling, config: VitConfig): VitNames {
   const { norm, fc_norm, ...others } = names;

@@ -10,6 +10,7 @@ import type { Session } from "../runtime/runtime.js";
 import { adaptedGraph, INPUTS } from "./adapted-graph.js";
 import {
   type AdaptedModel,
+  balancedRates,
   fixedModel,
   formKinds,
   inheritedModel,
@@ -210,4 +211,32 @@ describe.each([
       expect(Math.abs(slope - expected), `${name}: ${expected}, by differences ${slope}`).toBeLessThan(5e-4);
     }
   });
+});
+
+test("balanced rates are lower, by the root of the inputs, for supports that act through a sum over the inputs", () => {
+  const net = supernet(model, createSpace(model.layers, { ranks: [2] }), rngStream(1, "rates"));
+  const ratesOf = (structure: Partial<Structure>): Record<string, number> => {
+    const rates = balancedRates(net, genomeOf(model, structure));
+    const { name } = model.layers[0]!;
+    return Object.fromEntries(
+      net.tensors.flatMap((tensor, i) =>
+        tensor.name.startsWith(`${name}.`) ? [[tensor.name.slice(name.length + 1), rates[i]!]] : [],
+      ),
+    );
+  };
+  const low = 1 / Math.sqrt(18);
+  const all: Partial<Structure> = { A: "vector", B: "lora_2", C: "vector", D: "vector", E: "scalar" };
+  expect(ratesOf(all)).toEqual({
+    "A.Xd": 1,
+    "A.Xu": 1,
+    "B.Xd": 1,
+    "B.Xu": 1,
+    "C.Xd": low,
+    "C.Xu": low,
+    "D.X": 1,
+    "E.X": 1,
+  });
+  for (const B of ["vector", "scalar"] as const) expect(ratesOf({ B })).toMatchObject({ "B.Xd": low });
+  // A step of equal size then moves the output of W·C by as much as E's own, where W is of variance 1/in.
+  expect(balancedRates(net, genomeOf(model, all)).at(-1)).toBe(1); // the head
 });

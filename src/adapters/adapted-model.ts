@@ -133,6 +133,26 @@ export function usedByGenome(adapted: AdaptedModel, genome?: Genome): Uint8Array
   return used;
 }
 
+/**
+ * How far a step of equal size in each trained tensor moves its layer's output, inverted: what makes learning rates equal.
+ *
+ * Adam moves every number by about the rate. E and a vector A then move an output by about as much, low-rank factors by a
+ * little more. But C acts through W·C and a vector or scalar B through the sum of the inputs: sums of `in` terms, about
+ * √in as large where weights are of variance 1/in and inputs of variance 1. Their rate is divided by √in.
+ */
+export function balancedRates(adapted: AdaptedModel, genome?: Genome): number[] {
+  const chosen = genomeOf(adapted, genome);
+  const inputs = new Map(adapted.space.layers.map((layer) => [layer.name, layer.in]));
+  return adapted.tensors.map((_, i) => {
+    const stored = adapted.table.tensors[i];
+    if (!stored) return 1;
+    const { layer, support } = stored;
+    const kind = kindOf(chosen.get(layer)?.[support] ?? "none");
+    const summed = support === "C" || (support === "B" && (kind === "vector" || kind === "scalar"));
+    return summed ? 1 / Math.sqrt(inputs.get(layer)!) : 1;
+  });
+}
+
 /** The kind of form in which the genome uses each trained tensor: what a learning rate may depend on. */
 export function formKinds(adapted: AdaptedModel, genome?: Genome): (FormKind | "head")[] {
   const chosen = genomeOf(adapted, genome);

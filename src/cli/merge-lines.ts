@@ -12,11 +12,14 @@ export function mergeLines(
     (a, b) => (a && a.difference >= b.difference ? a : b),
     undefined,
   );
+  const column = Math.max(32, ...layers.map(({ name }) => name.length));
   const e = (n: number) => n.toExponential(1);
   return [
     `Merge check on ${counted(examples, "example")}, relative to the largest value (float32):`,
     `  logits, merged against adapted   ${e(logits)}  (limit ${e(logitsLimit)}; the base against itself, summed in another order: ${e(rounding)})`,
-    ...(which === "every layer" ? layers.map(({ name, difference }) => `  ${name.padEnd(32)} ${e(difference)}`) : []),
+    ...(which === "every layer"
+      ? layers.map(({ name, difference }) => `  ${name.padEnd(column)} ${e(difference)}`)
+      : []),
     ...(worst
       ? [
           `  largest of ${counted(layers.length, "layer")}            ${e(worst.difference)}  (limit ${e(layerLimit)}), ${worst.name}`,

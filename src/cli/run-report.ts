@@ -5,8 +5,8 @@ import { GloraError } from "../base/errors.js";
 import type { Run } from "../search/run.node.js";
 import { counted } from "../training/progress.js";
 import type { Context } from "./command.js";
-import { drawFront } from "./front-drawing.js";
-import { metricsTable, percent } from "./metrics-table.js";
+import { metricsTable } from "./metrics-table.js";
+import { frontText } from "./search-front.js";
 import { drawStructure } from "./structure-drawing.js";
 
 /** Runs `body`; an interruption says where what was done is saved, and how it goes on. */
@@ -33,13 +33,7 @@ export function reportRun(run: Run, context: Context, more: Readonly<Record<stri
   if (adapted.space.layers.length > 0)
     context.print(`${drawStructure(adapted.space.layers, genome, adapted.space.a, paint)}\n`);
   if (search) {
-    const points = search.front.map(({ parameters: p, accuracy, index }) => ({
-      parameters: p,
-      score: accuracy,
-      chosen: index === search.best.index,
-    }));
-    context.print(`Parameters against accuracy, ${counted(search.evaluated, "candidate")}, inherited weights:\n`);
-    context.print(`${drawFront(points, percent, paint)}\n`);
+    context.print(`${frontText(search, run.plan.search?.fitness ?? "accuracy", paint)}\n`);
     if (search.note !== undefined) context.print(`${search.note}\n`);
   }
   context.print(`${counted(parameters!, "adapter parameter")}, the head not counted.\n`);

@@ -130,6 +130,11 @@ export const trainOptions = {
     "factors of the learning rate by form: lora=1,vector=3,head=1; default: 1 each",
     pairsOf(parseNumber, FORMS),
   ),
+  balanceRates: option(
+    "yes or no",
+    "divide the rate of C, and of B as a vector or scalar, by the root of a layer's inputs; default: yes for glora, no for other presets and in the paper's recipe",
+    parseYesNo,
+  ),
   weightDecay: option("rate", "decoupled weight decay, multiplied by the learning rate", parseNumber),
   clipNorm: option("norm", "largest norm of a step's gradient", parseNumber),
   schedule: option(

@@ -7,9 +7,9 @@ const WIDEST_BAR = 40;
 
 /** Text data as a model will see it, for people: tokens that the loss leaves out are dimmed. */
 export function describePreview({ examples, lengths, report }: TextPreview, paint: Paint): string {
-  const shown = examples.map(({ name, tokens }) => {
+  const shown = examples.map(({ name, label, tokens }) => {
     const scored = tokens.filter((token) => token.scored).length;
-    const title = `${name}: ${tokens.length} tokens, ${scored} scored`;
+    const title = `${name}: ${tokens.length} tokens, ${label === undefined ? `${scored} scored` : `label ${label}`}`;
     return `${paint("bold", title)}\n${runsOf(tokens)
       .map(({ text, dim }) => (dim ? paint("dim", text) : text))
       .join("")}`;

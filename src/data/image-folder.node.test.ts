@@ -138,7 +138,7 @@ test("a folder that is not there, and shares that cannot be", async () => {
   expect(await failure(imageFolder(root, { split: { validation: 0.9, test: 0.1 } }))).toMatchObject({ code: "USAGE" });
 });
 
-test("unreadable images are named together before training starts, the first ten and the count", async () => {
+test("unreadable images are named together before training starts", async () => {
   await putMany("a", 15);
   await putMany("b", 15);
   for (let i = 0; i < 10; i++) await put(`a/bad-${i}.png`, png.subarray(0, png.length - 30));
@@ -152,7 +152,7 @@ test("unreadable images are named together before training starts, the first ten
     "13 images cannot be read; replace or remove:",
     "  - a/bad-0.png: truncated or damaged (or above 268 megapixels)",
   ]);
-  expect(error.message).toMatch(/\n {2}… and 3 more$/);
+  expect(lines).toHaveLength(14);
   expect((error.details["problems"] as string[]).slice(10)).toEqual([
     expect.stringMatching(/^b\/dangling.png: ENOENT/),
     "b/empty.jpg: the file is empty",

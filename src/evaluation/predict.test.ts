@@ -59,6 +59,13 @@ test("classes of the data that are not the model's are refused, in any order but
   expect((error as GloraError).message).toMatch(
     /expected 3 classes \(north, east, south\), found 3 classes \(south, east, north\)/,
   );
+  const several = { ...tinyData(), task: { kind: "multi-label", labels: TINY_LABELS } } as const;
+  await expect(testModel(model, several)).rejects.toThrow(
+    "corners asks for labels of each example, any number of them, which tiny was not trained to say. ",
+  );
+  await expect(testModel(model, { ...tinyData(), task: { kind: "language" } })).rejects.toThrow(
+    "corners asks for the next token, which tiny was not trained to say. ",
+  );
   await expect(testModel(model, tinyData({ counts: { test: 0 } }))).rejects.toThrow("corners has no test examples");
 });
 

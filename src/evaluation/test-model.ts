@@ -3,7 +3,10 @@ import type { AdaptedModel } from "../adapters/adapted-model.js";
 import { inference } from "../adapters/inference.js";
 import { GloraError } from "../base/errors.js";
 import { type Dataset, labelsOf, type SplitName } from "../data/dataset.js";
+import type { Task } from "../data/task.js";
+import type { Loss } from "../models/loss.js";
 import type { Model } from "../models/model.js";
+import { lossOfTask } from "../models/problem.js";
 import { type EvaluateOptions, evaluate, metricsOf, outputsOf, requireFinite, scoringGraph } from "./evaluate.js";
 import type { Metrics } from "./metrics.js";
 
@@ -13,14 +16,21 @@ export interface TestOptions extends Pick<EvaluateOptions, "batchSize" | "signal
 }
 
 /**
- * @throws {GloraError} MODEL if the model has no head, or a logit is not finite; DATA if its classes are not the data's, in the same order, or the
- *   split is empty
+ * @throws {GloraError} MODEL if the model has no head, or a logit is not finite; DATA if it says something else than the data asks
+ *   for, its classes are not the data's, in the same order, or the split is empty
  */
 export async function testModel(subject: Model | AdaptedModel, data: Dataset, o: TestOptions = {}): Promise<Metrics> {
   const { split: name = "test", ...options } = o;
   const { model, feeds } = inference(subject);
   const adapted = "parameters" in subject ? subject : undefined;
   if (!model.head && model.loss !== "cosine") throw new GloraError("MODEL", `${model.name} has no head to score.`);
+  if (lossOf(data.task) !== model.loss || (data.task.kind === "language") !== (model.rows === "tokens"))
+    throw new GloraError(
+      "DATA",
+      `${data.name} asks for ${ASKED[data.task.kind]}, which ${model.name} was not trained to say. Score a model that was ` +
+        "trained on such data, or say what the data is (task).",
+      { task: data.task.kind, loss: model.loss },
+    );
   const { labels } = model;
   const own = labelsOf(data.task);
   const outputs = model.head?.trained ? model.head.out : 0;
@@ -45,6 +55,17 @@ export async function testModel(subject: Model | AdaptedModel, data: Dataset, o:
     await session.dispose();
   }
 }
+
+const lossOf = (task: Task): Loss =>
+  "labels" in task ? lossOfTask(task) : task.kind === "similarity" ? "cosine" : "cross-entropy";
+
+const ASKED: Readonly<Record<Task["kind"], string>> = {
+  classes: "a class of each example",
+  "multi-label": "labels of each example, any number of them",
+  regression: "numbers",
+  similarity: "how near two texts are",
+  language: "the next token",
+};
 
 const show = (labels: readonly string[]): string =>
   `${labels.length} classes (${labels.slice(0, 5).join(", ")}${labels.length > 5 ? ", …" : ""})`;

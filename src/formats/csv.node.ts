@@ -30,7 +30,12 @@ export async function readCsv(source: ByteSource, delimiter: "," | "\t"): Promis
   try {
     return rowsOf(text, delimiter, true);
   } catch (thrown) {
-    throw new GloraError("DATA", `${source.name}: ${messageOf(thrown)}`, { file: source.name }, thrown);
+    throw new GloraError(
+      "DATA",
+      `${source.name}: ${messageOf(thrown)}. A cell with quotes stands in quotes, and each within is written twice: "a ""b"" c".`,
+      { file: source.name },
+      thrown,
+    );
   }
 }
 

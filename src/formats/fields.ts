@@ -44,8 +44,10 @@ export class Fields {
     return this.#read(key, fallback, expected, (value) => (isWhole(value, least) ? value : undefined)) ?? 1;
   }
 
+  /** A number that float32 can hold. */
   positive(key: string, fallback?: number): number {
-    const accept = (value: unknown): number | undefined => (isNumber(value) && value > 0 ? value : undefined);
+    const accept = (value: unknown): number | undefined =>
+      isNumber(value) && value > 0 && Number.isFinite(Math.fround(value)) ? value : undefined;
     return this.#read(key, fallback, "a positive number", accept) ?? 1;
   }
 

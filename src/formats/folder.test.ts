@@ -36,7 +36,7 @@ test("what cannot be read is told", async () => {
     code: "CONFIG",
     message: expect.stringContaining("bad.json: not valid JSON: "),
   });
-  await expect(readText(folder, "binary")).rejects.toThrow("binary: not UTF-8 text.");
+  await expect(readText(folder, "binary")).rejects.toThrow("binary: UTF-16 text, where UTF-8 is expected.");
   for (const outside of ["../x", "/etc/passwd", "a/../../x", ".."]) {
     await expect(folder.open(outside)).rejects.toThrow("lies outside the folder.");
   }

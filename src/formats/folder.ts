@@ -1,5 +1,6 @@
 import { GloraError, messageOf } from "../base/errors.js";
 import type { ByteSource } from "./source.js";
+import { decodeUtf8 } from "./utf8.js";
 
 /** A folder of files: on disk, or files that were dropped on a page. */
 export interface Folder {
@@ -34,12 +35,7 @@ export async function sourceText(source: ByteSource): Promise<string> {
   if (source.size > LARGEST_TEXT) {
     throw new GloraError("FILE", `${source.name}: ${source.size} bytes is too long for a text file.`, details);
   }
-  const bytes = await source.read(0, source.size);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (thrown) {
-    throw new GloraError("FILE", `${source.name}: not UTF-8 text.`, details, thrown);
-  }
+  return decodeUtf8(await source.read(0, source.size), source.name);
 }
 
 /**

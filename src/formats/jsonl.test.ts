@@ -21,7 +21,9 @@ test("a character may lie across two chunks of a file", async () => {
 
 test("bytes that are not UTF-8 are refused", async () => {
   const bytes = Uint8Array.from([0x22, 0x61, 0x22, 0x0a, 0xff]);
-  await expect(readJsonLines(memorySource("data.jsonl", bytes))).rejects.toThrow("data.jsonl: not UTF-8 text.");
+  await expect(readJsonLines(memorySource("data.jsonl", bytes))).rejects.toThrow(
+    "data.jsonl: line 2 is not UTF-8 text. Save the file as UTF-8.",
+  );
 });
 
 test("a list has its elements with the lines that they start on, whatever they hold", async () => {

@@ -1,5 +1,6 @@
 import { GloraError } from "../base/errors.js";
 import type { ByteSource } from "./source.js";
+import { notUtf8 } from "./utf8.js";
 
 /** A line of a text file, without its end. */
 export interface Line {
@@ -9,6 +10,8 @@ export interface Line {
 }
 
 const CHUNK = 4 * 2 ** 20;
+
+const LONGEST = 100e6;
 
 /** The bytes of a source, a few MiB at a time. */
 export async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array> {
@@ -21,7 +24,7 @@ export async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array> 
  * at the start is left out.
  *
  * @param name for messages
- * @throws {GloraError} FILE if the bytes are not UTF-8
+ * @throws {GloraError} FILE if the bytes are not UTF-8, or a line is longer than 100 million characters
  */
 export async function* linesOf(chunks: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Line> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -31,15 +34,23 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>, name: string):
     try {
       return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode();
     } catch (thrown) {
-      const after = number === 0 ? "" : ` (behind line ${number})`;
-      throw new GloraError("FILE", `${name}: not UTF-8 text${after}.`, { file: name, line: number + 1 }, thrown);
+      throw notUtf8(chunk ?? new Uint8Array(), name, number + 1, thrown);
     }
   };
   const line = (text: string): Line => ({ number: ++number, text: text.endsWith("\r") ? text.slice(0, -1) : text });
   for await (const chunk of chunks) {
-    const lines = (rest + decode(chunk)).split("\n");
-    rest = lines.pop()!;
-    for (const text of lines) yield line(text);
+    const [end, ...others] = decode(chunk).split("\n");
+    rest += end;
+    for (const text of others) {
+      yield line(rest);
+      rest = text;
+    }
+    if (rest.length > LONGEST)
+      throw new GloraError(
+        "FILE",
+        `${name}: line ${number + 1} is longer than ${LONGEST / 1e6} million characters, more than any record. Put each record on a line of its own.`,
+        { file: name, line: number + 1 },
+      );
   }
   rest += decode();
   if (rest !== "") yield line(rest);

@@ -84,14 +84,14 @@ export function planComparison(model: Model, data: readonly Dataset[], settings:
       `furtherEpochs: of ${epochs} epochs the supernet and its winner need one each at least; got ${furtherEpochs} for the winner.`,
       { epochs, furtherEpochs },
     );
-  const full = headFor(model, data[0]!.task);
-  if (names.includes("linear") && full.head?.trained === false)
+  const headless = data.find(({ task }) => !headFor(model, task).head?.trained);
+  if (names.includes("linear") && headless)
     throw new GloraError(
       "USAGE",
-      `linear trains the head alone, and that of ${model.name} is frozen: leave linear out.`,
+      `linear trains the head alone, and for ${headless.name} ${model.name} has none that is trained: leave linear out.`,
     );
 
-  const { layers } = full;
+  const { layers } = headFor(model, data[0]!.task);
   const budget = o.budget ?? Math.max(...(names.some(isFixed) ? names.filter(isFixed) : ["ssf" as const]).map(least));
   const methods = names.map((method) => planMethod(method, layers, budget, o));
   if (methods.every(({ overBudget }) => overBudget))

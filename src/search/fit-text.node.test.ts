@@ -12,7 +12,8 @@ import type { Model } from "../models/model.js";
 import { openModel } from "../models/open.node.js";
 import { createNodeRuntime } from "../runtime/node/node-runtime.node.js";
 import type { Runtime } from "../runtime/runtime.js";
-import type { FitOptions } from "./fit.js";
+import { compareMethods } from "./compare.js";
+import { type FitOptions, headFor } from "./fit.js";
 import { fit, resume, taskFitnessIn } from "./run.node.js";
 
 const STORIES = fileURLToPath(new URL("../../../shared/data/models/stories260K-hf", import.meta.url));
@@ -125,6 +126,41 @@ describe.skipIf(!existsSync(STORIES))("text, with stories260K of ../shared/data"
     expect(result!.best.loss).toBeGreaterThan(0);
   }, 60_000);
 
+  test.each<[string, FitOptions, string]>([
+    [
+      "the head alone",
+      { preset: "linear" },
+      "Nothing would be trained: linear trains the head alone, and for beds.jsonl",
+    ],
+    [
+      "no form",
+      { forms: { A: ["none"], B: ["none"], C: ["none"], D: ["none"], E: ["none"] } },
+      "Nothing would be trained: the forms leave no adapter parameters, and for beds.jsonl",
+    ],
+    ["mirrored", { train: { augment: { flip: 0.5 } } }, "augment: texts are neither mirrored nor cropped."],
+    ["another loss", { train: { loss: "mse" } }, "loss: mse is no loss for this data"],
+    ["weighed classes", { train: { classWeights: "balanced" } }, "classWeights: the data has no classes to weigh."],
+  ])("refused before anything runs: %s", async (_, o, message) => {
+    const out = join(folder, "refused");
+    await expect(fit(model, await beds(), { ...small, ...o, out })).rejects.toMatchObject({
+      code: "USAGE",
+      message: expect.stringContaining(message),
+    });
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test("tasks cannot rank a classifier's candidates; the head alone cannot be compared where it is not trained", async () => {
+    const colours = await textData(join(folder, "colours.tsv"));
+    const taskFitness = await taskFitnessIn({ tasks: ["arc_easy"], data: join(folder, "tasks") });
+    await expect(fit(model, colours, { ...small, taskFitness })).rejects.toThrow(
+      /taskFitness asks for the next token, which .*stories260K-hf, trained on colours.tsv, does not predict\./,
+    );
+    const methods = ["linear", "lora"] as const;
+    await expect(compareMethods(model, [colours, await beds()], { methods })).rejects.toThrow(
+      "linear trains the head alone, and for beds.jsonl",
+    );
+  });
+
   test("a decoder becomes a classifier: a new head, its labels, its merged folder", async () => {
     const data = await textData(join(folder, "colours.tsv"));
     const run = await fit(model, data, {
@@ -144,5 +180,10 @@ describe.skipIf(!existsSync(STORIES))("text, with stories260K of ../shared/data"
     });
     const reopened = await openModel(merged, { runtime });
     expect(reopened.head).toMatchObject({ out: 2, trained: true, pretrained: true });
+    const labels = ["blue", "red"];
+    expect(headFor(reopened, { kind: "classes", labels })).toBe(reopened);
+    // The same labels, of which any number may hold, are another question.
+    const several = headFor(reopened, { kind: "multi-label", labels });
+    expect(several).toMatchObject({ loss: "binary-cross-entropy", head: { pretrained: false } });
   }, 60_000);
 });

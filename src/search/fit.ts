@@ -1,7 +1,7 @@
 import { type AdaptedModel, fixedModel, inheritedModel, supernet } from "../adapters/adapted-model.js";
 import type { AdapterFile } from "../adapters/adapter-file.js";
 import { attachAdapter } from "../adapters/attach.js";
-import { assertFeasible, type Budget, count } from "../adapters/budget.js";
+import { assertFeasible, type Budget, count, feasibility } from "../adapters/budget.js";
 import { embed } from "../adapters/parameters.js";
 import { type PresetName, type PresetOptions, presetSpace } from "../adapters/presets.js";
 import { onlyGenome, type Space } from "../adapters/space.js";
@@ -14,6 +14,7 @@ import type { Metrics } from "../evaluation/metrics.js";
 import { Fields, throwProblems } from "../formats/fields.js";
 import { parseJson } from "../formats/folder.js";
 import { headTensors, headWeights, type Model } from "../models/model.js";
+import { lossOfTask } from "../models/problem.js";
 import { cacheFeatures } from "../training/features.js";
 import { checkTrainOptions, type TrainOptions } from "../training/options.js";
 import { formatDuration } from "../training/progress.js";
@@ -92,10 +93,10 @@ export interface SearchSummary {
   readonly note?: string;
 }
 
-/** The model with the head that the data needs: its own where the label names are the same, a new one otherwise. */
+/** The model with the head that the data needs: its own where it says the same of the same labels, a new one otherwise. */
 export function headFor(model: Model, task: Task): Model {
   if (!("labels" in task)) return model.withTask(task);
-  const own = model.head?.pretrained && model.labels?.length === task.labels.length;
+  const own = model.head?.pretrained && model.loss === lossOfTask(task) && model.labels?.length === task.labels.length;
   return own && model.labels!.every((label, i) => label === task.labels[i]) ? model : model.withTask(task);
 }
 
@@ -113,8 +114,10 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const only = onlyGenome(space);
   const budget = budgetOf(space, o.budget);
   const classes = classesOf(full);
-  checkTrainOptions(trainingOf(recipe, seed, o.train), classes);
-  checkTrainOptions(o.further || {}, classes);
+  const trained = { classes, loss: full.loss };
+  const asked = trainingOf(recipe, seed, o.train, preset === "glora");
+  checkTrainOptions(asked, trained);
+  checkTrainOptions(o.further || {}, trained);
   if (classes === 1 || (data.task.kind === "classes" && classes < 2))
     throw new GloraError(
       "DATA",
@@ -146,7 +149,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
       `${data.name} has no validation examples, by which a search could choose: split some off.`,
     );
 
-  const settings = known?.train ?? inParts(trainingOf(recipe, seed, o.train), raw.train);
+  const settings = known?.train ?? inParts(asked, raw.train);
   // A head on a frozen trunk that gives the same features every time: the trunk runs once.
   const headOnly = !earlier && space.layers.length === 0 && !settings.augment && !settings.dropPath;
   const { model, splits } = headOnly
@@ -160,7 +163,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
   const net = only ? fixedModel(model, space, only, fresh) : supernet(model, space, fresh);
   await setInitialValues(net, full, o.adapter);
   const plan = known ?? (await timed("measure", () => makePlan(net, splits, settings, o)));
-  for (const training of [plan.train, plan.further]) checkTrainOptions(training ?? {}, classes);
+  for (const training of [plan.train, plan.further]) checkTrainOptions(training ?? {}, trained);
   if (!begun) await beginRun(store, config, data);
   if (!stored) await store.write("plan.json", `${JSON.stringify(plan, null, 2)}\n`);
   tell({ type: "plan", plan, space, budget });
@@ -174,9 +177,9 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
     });
 
   const run: RunContext = { store, signal, checkpointSeconds: o.checkpointSeconds, tell, progress };
-  const trained = await timed("train", () => trainPhase("train", net, splits, plan.train, run));
+  const first = await timed("train", () => trainPhase("train", net, splits, plan.train, run));
   // A supernet goes on from its last state, as the published runs do, unless validation stopped it for getting worse.
-  if (trained.best && (only || trained.stoppedEarly)) net.parameters.set(trained.best.parameters);
+  if (first.best && (only || first.stoppedEarly)) net.parameters.set(first.best.parameters);
   const unfinished = { plan, seconds, validation: undefined, test: undefined };
   if (!only && o.stopAfter === "train")
     return { ...unfinished, adapted: net, genome: undefined, parameters: undefined };
@@ -220,13 +223,29 @@ function inParts(o: Omit<TrainOptions, "epochs">, { lengths, size }: Split): Omi
   return most < o.batchSize ? { ...o, microBatchSize: most } : o;
 }
 
-/** @throws {GloraError} USAGE for what would do nothing: training without anything to train, tasks without candidates */
+/**
+ * @throws {GloraError} USAGE for what would do nothing: training without anything to train, changes of images to texts, tasks
+ *   without candidates
+ */
 function refuseIdle(model: Model, space: Space, data: Dataset, o: FitOptions, fixed: boolean): void {
-  if (space.layers.length === 0 && headTensors(model.head).length === 0)
+  const { preset = "glora", forms } = o;
+  const { largest } = feasibility(space, { min: 0, max: Number.MAX_SAFE_INTEGER });
+  if (largest === 0 && headTensors(model.head).length === 0)
     throw new GloraError(
       "USAGE",
-      `linear trains the head alone, and for ${data.name} ${model.name} has none that is trained: choose another preset.`,
-      { preset: "linear" },
+      `Nothing would be trained: ${preset === "linear" ? "linear trains the head alone" : "the forms leave no adapter parameters"}, ` +
+        `and for ${data.name} ${model.name} has no head that is trained. Choose ${preset === "linear" ? "another preset" : "other forms"}.`,
+      { preset, forms },
+    );
+  if (model.input.kind === "text" && o.train?.augment)
+    throw new GloraError("USAGE", "augment: texts are neither mirrored nor cropped. Leave the option out.", {
+      option: "augment",
+    });
+  if (o.taskFitness && !model.cache)
+    throw new GloraError(
+      "USAGE",
+      `taskFitness asks for the next token, which ${model.name}, trained on ${data.name}, does not predict. Leave it out.`,
+      { model: model.name },
     );
   if (o.taskFitness && fixed)
     throw new GloraError(

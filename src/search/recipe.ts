@@ -3,15 +3,21 @@ import type { TrainOptions } from "../training/options.js";
 
 export type Recipe = "default" | "paper";
 
-/** A recipe's settings with what is given in their place; its own warm-up is never longer than the given epochs. */
+/**
+ * A recipe's settings with what is given in their place; its own warm-up is never longer than the given epochs.
+ *
+ * @param mixed  several supports train together: by the default recipe at balanced rates. One alone is tuned by the rate.
+ */
 export function trainingOf(
   recipe: Recipe,
   seed: number,
   given: Partial<TrainOptions> = {},
+  mixed = false,
 ): Omit<TrainOptions, "epochs"> {
   const { warmupEpochs, ...others } = RECIPES[recipe];
   const warmup = Math.min(warmupEpochs, given.epochs ?? warmupEpochs);
-  return { ...others, warmupEpochs: warmup, ...given, seed };
+  const balance = mixed && recipe === "default" ? { balanceRates: true } : {};
+  return { ...others, ...balance, warmupEpochs: warmup, ...given, seed };
 }
 
 type RecipeSettings = Omit<TrainOptions, "epochs" | "seed"> & { readonly warmupEpochs: number };

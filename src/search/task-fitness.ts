@@ -1,6 +1,7 @@
 /** Candidates of a search ranked by the accuracy of benchmark tasks, in place of the loss on the validation split. */
 import type { AdaptedModel } from "../adapters/adapted-model.js";
 import type { Genome } from "../adapters/structure.js";
+import { GloraError } from "../base/errors.js";
 import { adapting } from "../evaluation/tasks/adapting.js";
 import { selectTasks } from "../evaluation/tasks/index.js";
 import { modelScorer } from "../evaluation/tasks/language-scorer.js";
@@ -34,7 +35,7 @@ export interface CandidateScorer {
  * The questions that rank candidates, from a split that no evaluation of their task scores: its validation split, or its
  * training split where validation is what is scored.
  *
- * @throws {GloraError} USAGE for a task that is not known; DATA for data that is missing or wrong
+ * @throws {GloraError} USAGE for a task that is not known, or has no such split; DATA for data that is missing or wrong
  */
 export async function fitnessQuestions({ settings, source }: TaskFitness): Promise<PreparedTask[]> {
   const { tasks, limit = 100 } = settings;
@@ -68,11 +69,18 @@ export async function taskScorer(net: AdaptedModel, questions: readonly Prepared
 /** 1 for a right answer; of tasks with a metric of their own, that. */
 const rightOf = ({ metrics }: ScoredDocument): number => metrics["acc"] ?? Object.values(metrics)[0]!;
 
-/** The task on a split that is for choosing. */
+/** The task on a split that is for choosing; a data set has a `validation` split also where its task names none. */
 function unscored(task: BenchmarkTask): BenchmarkTask {
+  const { validation = "validation", train } = task.splits;
+  const free = [validation, train].find((split) => split !== undefined && split !== scoredSplit(task));
+  if (free === undefined)
+    throw new GloraError(
+      "USAGE",
+      `${task.name}: its data has no examples but those that an evaluation scores, which must not choose. Take another task.`,
+      { task: task.name },
+    );
   const { test: _, ...others } = task.splits;
-  const free = [others.validation, others.train].find((split) => split !== undefined && split !== scoredSplit(task));
-  return { ...task, splits: { ...others, validation: free ?? "train" } };
+  return { ...task, splits: { ...others, validation: free } };
 }
 
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

@@ -2,6 +2,7 @@
 import type { FormKind } from "../adapters/structure.js";
 import { GloraError } from "../base/errors.js";
 import type { Augmentation } from "../data/augment.js";
+import type { Loss } from "../models/loss.js";
 import { counted } from "./progress.js";
 
 export interface TrainOptions {
@@ -17,6 +18,11 @@ export interface TrainOptions {
   readonly learningRate: number;
   /** Factors of the learning rate for the forms that the supports take, and for the head. Default: 1 each. */
   readonly rateFactors?: Partial<Record<FormKind | "head", number>>;
+  /**
+   * Divide the rate of C, and of B as a vector or scalar, by √in of their layer: they act through sums over its inputs, and
+   * diverge at rates at which the other forms learn best. Default: false, as the published runs; the default recipe of glora does.
+   */
+  readonly balanceRates?: boolean;
   /** Decoupled weight decay, multiplied by the learning rate. Default: 1e-4. */
   readonly weightDecay?: number;
   /** Largest norm of a step's gradient. Default: no limit. */
@@ -70,18 +76,44 @@ const NUMBERS = {
   patience: whole,
 } satisfies Partial<Record<keyof TrainOptions, unknown>>;
 
+/** What a model is trained for, as far as its options depend on it. */
+export interface Trained {
+  /** How many classes each example may be of; 0 where it is of none. */
+  readonly classes: number;
+  /** The loss that is taken unless another is asked for. */
+  readonly loss: Loss;
+}
+
 /**
- * @param classes  how many the data has, where that is known
+ * @param trained  where that is known
  * @throws {GloraError} USAGE naming the first setting that cannot be
  */
-export function checkTrainOptions(o: Partial<TrainOptions>, classes?: number): void {
+export function checkTrainOptions(o: Partial<TrainOptions>, trained?: Trained): void {
   for (const [name, { text, holds }] of Object.entries(NUMBERS)) {
     const value = o[name as keyof typeof NUMBERS];
     if (value === undefined || holds(value)) continue;
     throw new GloraError("USAGE", `${name}: expected ${text}, got ${value}.`, { option: name, actual: value });
   }
   checkWarmup(o);
-  if (classes !== undefined) checkClassWeights(o, classes);
+  if (!trained) return;
+  checkLoss(o, trained);
+  checkClassWeights(o, trained.classes);
+}
+
+function checkLoss({ loss, labelSmoothing = 0 }: Partial<TrainOptions>, { classes, loss: own }: Trained): void {
+  if (loss !== undefined && loss !== own && classes === 0)
+    throw new GloraError(
+      "USAGE",
+      `loss: ${loss} is no loss for this data, whose examples are of no class: it is trained by ${own}. Leave the option out.`,
+      { option: "loss", expected: own, actual: loss },
+    );
+  const taken = loss ?? own;
+  if (labelSmoothing > 0 && taken !== "cross-entropy")
+    throw new GloraError(
+      "USAGE",
+      `labelSmoothing: only a cross-entropy has labels to smooth, and the loss is ${taken}. Leave the option out.`,
+      { option: "labelSmoothing", actual: labelSmoothing, loss: taken },
+    );
 }
 
 function checkWarmup({ epochs, warmupEpochs = 0, schedule }: Partial<TrainOptions>): void {
@@ -102,7 +134,12 @@ function checkWarmup({ epochs, warmupEpochs = 0, schedule }: Partial<TrainOption
 }
 
 function checkClassWeights({ classWeights }: Partial<TrainOptions>, classes: number): void {
-  if (classWeights === undefined || classWeights === "balanced") return;
+  if (classWeights === undefined) return;
+  if (classes === 0)
+    throw new GloraError("USAGE", "classWeights: the data has no classes to weigh. Leave the option out.", {
+      option: "classWeights",
+    });
+  if (classWeights === "balanced") return;
   const valid = classWeights.every((w) => w >= 0 && Number.isFinite(w)) && classWeights.some((w) => w > 0);
   if (classWeights.length === classes && valid) return;
   throw new GloraError(

@@ -3,7 +3,14 @@
  * and no clock: what must survive an interruption goes out through `onCheckpoint`, and comes back in through `resume`.
  */
 import { type AdaptedGraphOptions, adaptedGraph, INPUTS } from "../adapters/adapted-graph.js";
-import { type AdaptedModel, formKinds, pullBack, trainableFeeds, usedByGenome } from "../adapters/adapted-model.js";
+import {
+  type AdaptedModel,
+  balancedRates,
+  formKinds,
+  pullBack,
+  trainableFeeds,
+  usedByGenome,
+} from "../adapters/adapted-model.js";
 import { lossFeeds } from "../adapters/loss-feeds.js";
 import { drawGenome, namedGenomes } from "../adapters/space.js";
 import type { Genome } from "../adapters/structure.js";
@@ -102,7 +109,7 @@ export async function train(
   const { model, parameters, tensors, space, layout } = adapted;
   const { signal } = hooks;
   const classes = classesOf(model);
-  checkTrainOptions(o, classes);
+  checkTrainOptions(o, { classes, loss: model.loss });
   checkSplits(splits, classes);
   const steps = stepsOf(splits.train.size, o);
   const schedule = scheduleOf(o, steps);
@@ -197,8 +204,9 @@ export async function train(
       pullBack(adapted, found.gradients, gradients, genome);
       const used = usedByGenome(adapted, genome);
       clipGradientNorm(gradients, tensors, used, o.clipNorm ?? Number.POSITIVE_INFINITY);
-      const learningRates = formKinds(adapted, genome).map((kind) =>
-        schedule(step, o.learningRate * (o.rateFactors?.[kind] ?? 1)),
+      const balance = o.balanceRates ? balancedRates(adapted, genome) : undefined;
+      const learningRates = formKinds(adapted, genome).map((kind, i) =>
+        schedule(step, o.learningRate * (o.rateFactors?.[kind] ?? 1) * (balance?.[i] ?? 1)),
       );
       optimizer.step(parameters, gradients, { used, learningRates });
       step++;

@@ -80,7 +80,7 @@ describe.skipIf(!existsSync(model))("stories260K (skipped where ../shared/data i
     // What the first run found is believed: a likelihood that is changed there shows up in the second one's records.
     const answers = join(out, "answers_piqa.jsonl");
     await writeFile(answers, (await readFile(answers, "utf8")).replace(/\[\[-[\d.]+/, "[[-1234.5"));
-    await score(...ask, "--tasks", "piqa");
+    await score("--tasks", "piqa", "--limit", "0.5", "--out", out);
     const records = (await readdir(out)).filter((name) => name.startsWith("samples_piqa")).sort();
     expect(await readFile(join(out, records.at(-1)!), "utf8")).toContain('"-1234.5"');
   });
@@ -101,6 +101,24 @@ describe.skipIf(!existsSync(model))("stories260K (skipped where ../shared/data i
     ]);
     expect(stdout).toMatch(/task +shots +documents +metric +value\npiqa +0 +5 +acc +0\.\d{4} +± 0\.\d{4}\n/);
     expect(JSON.parse(await readFile(file, "utf8")).results.piqa.sample_len).toBe(5);
+  });
+
+  test("shots of what is not asked for, an empty text, a file in the folder's place: refused before anything is scored", async () => {
+    const text = join(out, "empty.txt");
+    await writeFile(text, "");
+    const refused = async (...more: string[]) => {
+      const { code, stdout } = await typed(["eval", "--model", model, "--task-data", data, "--json", ...more]);
+      return [code, JSON.parse(stdout).error.message];
+    };
+    expect(await refused("--tasks", "piqa", "--shots", "piqa=1,arc_easy=2")).toEqual([
+      2,
+      'shots: "arc_easy" is none of the tasks that are asked for: piqa.',
+    ]);
+    expect(await refused("--perplexity", text)).toEqual([1, "empty.txt: is empty; a text is expected."]);
+    expect(await refused("--tasks", "piqa", "--out", text)).toEqual([
+      1,
+      `${text}: is a file, or lies in one; a folder is expected.`,
+    ]);
   });
 
   test("the perplexity of a text", async () => {

@@ -1,9 +1,12 @@
 import { openAdapterPath, verifyBase } from "../../adapters/adapter-file.node.js";
 import { attachAdapter } from "../../adapters/attach.js";
 import { mergeModel } from "../../adapters/export.node.js";
-import type { Split } from "../../data/dataset.js";
+import { rngStream } from "../../base/rng.js";
+import type { Tensor } from "../../base/tensor.js";
+import type { InputSpec, Split } from "../../data/dataset.js";
 import { imageFiles } from "../../data/image-files.node.js";
 import { openData } from "../../data/open.node.js";
+import type { TextInput } from "../../data/text/text-input.js";
 import { givenTexts, unlabelledTexts } from "../../data/text/unlabelled-texts.node.js";
 import type { Model } from "../../models/model.js";
 import { openModel } from "../../models/open.node.js";
@@ -27,7 +30,11 @@ export const merge = defineCommand({
     model: required("folder", "the model that the adapter was trained on", parseText),
     adapter: required("folder", "the adapter, for instance RUN/adapter", parseText),
     out: required("folder", "a new folder for the merged model", parseText),
-    data: option("path", "images or texts for the check; default: digits, or a few sentences", parseText),
+    data: option(
+      "path",
+      "images or texts for the check; default: digits, a few sentences, or tokens drawn at random where there is no tokenizer",
+      parseText,
+    ),
     dtype: option(
       "type",
       "type of the stored weights: F32, F16 or BF16; default: the base's own",
@@ -48,8 +55,7 @@ export const merge = defineCommand({
       const file = await openAdapterPath(folder);
       if (verify) await verifyBase(file.manifest.base, model.folder);
       const adapted = await attachAdapter(model, file);
-      const split = await someInputs(data, model);
-      const inputs = await split.inputs(Array.from({ length: Math.min(COMPARED, split.size) }, (_, i) => i));
+      const inputs = await someInputs(data, model);
       const result = await mergeModel(adapted, out, { inputs, ...given({ dtype }) });
       context.emit({
         merged: out,
@@ -65,14 +71,29 @@ export const merge = defineCommand({
   },
 });
 
-/** Real inputs for the check: what is given, else what the package knows: digits, or a few sentences. */
-async function someInputs(path: string | undefined, { input }: Model): Promise<Split> {
+/** Inputs for the check: what is given, else what the package knows: digits, or a few sentences. */
+async function someInputs(path: string | undefined, model: Model): Promise<Record<string, Tensor>> {
+  const { input, folder } = model;
+  if (input.kind === "text" && path === undefined && !(await folder.open("tokenizer.json"))) return someTokens(input);
+  const split = await someExamples(path, input);
+  return split.inputs(Array.from({ length: Math.min(COMPARED, split.size) }, (_, i) => i));
+}
+
+async function someExamples(path: string | undefined, input: InputSpec): Promise<Split> {
   if (input.kind === "text") {
     const texts = path === undefined ? givenTexts(SENTENCES) : await unlabelledTexts(path);
     return (await texts.prepare(input)).split;
   }
   if (path !== undefined && path !== "digits") return (await imageFiles(path)).prepare(input);
   return (await (await openData({ path: "digits" })).prepare(input)).validation;
+}
+
+/** Of a model without a tokenizer: tokens drawn at random. */
+function someTokens({ vocabulary, maxTokens }: TextInput): Record<string, Tensor> {
+  const rng = rngStream(0, "merge");
+  const shape = [4, Math.min(16, maxTokens)] as const;
+  const data = BigInt64Array.from({ length: shape[0] * shape[1] }, () => BigInt(rng.int(vocabulary)));
+  return { input_ids: { dtype: "int64", shape, data } };
 }
 
 const SENTENCES = [

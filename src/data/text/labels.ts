@@ -11,7 +11,8 @@ export interface Labelled {
 
 /** @param values the label cells of the training records; `name` of their column */
 export function labelsFrom(values: readonly unknown[], name: string, o: TextOptions): Labelled {
-  const kind = o.task ?? (values.some(Array.isArray) || o.labelSeparator !== undefined ? "multi-label" : "classes");
+  const lists = 2 * values.filter(Array.isArray).length > values.length; // fewer are mistakes
+  const kind = o.task ?? (lists || o.labelSeparator !== undefined ? "multi-label" : "classes");
   if (kind === "regression") return numbers({ kind, labels: [name] }, name);
   if (kind === "similarity") return numbers({ kind }, name, 0, 1);
   return kind === "classes" ? classes(values, o) : multiLabel(values, o);

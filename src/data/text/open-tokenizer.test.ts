@@ -97,6 +97,14 @@ describe("a tokenizer.json that cannot be used", () => {
     ["[1, 2]", /an object is expected, not a list of 2/],
     ['{"model": 7}', /model: an object is expected, not 7/],
     ["{}", /model: is missing/],
+    ['{"model": {"type": "constructor"}}', /model\.type: "constructor" is not known; known are BPE, Unigram/],
+    [
+      JSON.stringify({
+        model: { type: "WordLevel", vocab: { "[UNK]": 0 } },
+        post_processor: { type: "BertProcessing", sep: ["[SEP]", -4], cls: ["[CLS]", 0] },
+      }),
+      /post_processor: -4 is the id of no token/,
+    ],
     ['{"model": {"type": "Unigram", "vocab": [["a"]]}}', /model\.vocab: entry 0 is no token with its score/],
     ['{"model": {"type": "BPE", "vocab": {}, "merges": []}, "added_tokens": 3}', /added_tokens: a list is expected/],
     ['{"model": {"type": "WordPiece", "vocab": {"a": 0}}}', /unk_token: "\[UNK\]" is not in the vocabulary/],
@@ -111,6 +119,34 @@ describe("a tokenizer.json that cannot be used", () => {
   test("is missing", async () => {
     await expect(openTokenizer(folderOf({}))).rejects.toThrow(/model: has no tokenizer\.json\. Save the tokenizer/);
   });
+});
+
+test("an added token is written as the normalizer makes it, with the space in front of it", async () => {
+  const text = (content: string) => ({ type: "Replace", pattern: { String: " " }, content });
+  const tokenizer = await openTokenizer(
+    folderOf({
+      "tokenizer.json": {
+        added_tokens: [{ id: 4, content: "<New>", normalized: true }],
+        normalizer: {
+          type: "Sequence",
+          normalizers: [{ type: "Prepend", prepend: "▁" }, text("▁"), { type: "Lowercase" }],
+        },
+        decoder: { type: "Sequence", decoders: [{ ...text(" "), pattern: { String: "▁" } }, { type: "Fuse" }] },
+        model: { type: "BPE", vocab: { "▁": 0, a: 1, b: 2, "▁a": 3 }, merges: [["▁", "a"]] },
+      },
+    }),
+  );
+  // tokenizers 0.23.3
+  const ids = tokenizer.encode("a <New> b");
+  expect([Array.from(ids), tokenizer.decode(ids), tokenizer.piece(4)]).toEqual([[3, 4, 0, 2], " a <new> b", "▁<new>"]);
+});
+
+test("a long white space takes no time that grows with its square", async () => {
+  const model = { type: "BPE", vocab: { a: 0 }, merges: [] };
+  const tokenizer = await openTokenizer(folderOf({ "tokenizer.json": { normalizer: { type: "Strip" }, model } }));
+  const start = performance.now();
+  expect(Array.from(tokenizer.encode(`a${" ".repeat(300_000)}a`))).toEqual([0, 0]);
+  expect(performance.now() - start).toBeLessThan(2000); // 30 ms; with the square, minutes
 });
 
 test("special tokens come from the config as texts or objects, and from the map where it has none", async () => {

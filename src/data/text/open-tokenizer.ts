@@ -6,7 +6,7 @@ import { type AddedToken, readAddedToken, sectioner } from "./tokenizer/added-to
 import { Component } from "./tokenizer/component.js";
 import { cleanUp, type Decoder, decoders } from "./tokenizer/decoders.js";
 import { readTokenizerJson } from "./tokenizer/json-text.js";
-import { normalizers } from "./tokenizer/normalizers.js";
+import { type Normalizer, normalizers } from "./tokenizer/normalizers.js";
 import { type PostProcessor, postProcessors, type Run } from "./tokenizer/post-processors.js";
 import { preTokenizers } from "./tokenizer/pre-tokenizers.js";
 import type { WordModel } from "./tokenizer/word-model.js";
@@ -93,26 +93,30 @@ interface Pipeline {
   readonly postProcess: PostProcessor;
   readonly decode: Decoder;
   readonly added: readonly AddedToken[];
+  readonly normalize: Normalizer;
 }
 
 function readPipeline(file: Component, problems: string[]): Pipeline {
   const part = <T>(key: string, table: Readonly<Record<string, (part: Component) => T>>): T | undefined =>
     file.has(key) ? new Component(file.raw(key), problems, key).build(table) : undefined;
-  const normalize = part("normalizer", normalizers) ?? ((text: string) => text);
+  const normalize = part("normalizer", normalizers) ?? ((text) => text);
   const preTokenize = part("pre_tokenizer", preTokenizers);
   const postProcess = part("post_processor", postProcessors) ?? ((runs) => runs);
   const decode = part("decoder", decoders);
   const modelPart = new Component(file.raw("model") ?? {}, problems, "model");
   if (!file.has("model")) file.refuse("model", "is missing");
-  const model = wordModels[modelType(modelPart)]?.(modelPart);
-  if (!model)
-    modelPart.refuse(
-      "type",
-      `${JSON.stringify(modelPart.raw("type"))} is not known; known are ${Object.keys(wordModels).join(", ")}`,
-    );
+  const model = modelPart.build(wordModels, modelType(modelPart));
   const added = (file.has("added_tokens") ? file.list("added_tokens") : []).map((token, i) =>
     readAddedToken(new Component(token, problems, `added_tokens[${i}]`)),
   );
+  if (problems.length === 0) {
+    const ids = new Set([...model!.vocabulary.values(), ...added.map(({ id }) => id)]);
+    for (const runs of [1, 2]) {
+      const around = postProcess(Array(runs).fill({ ids: [], typeId: 0 }), true);
+      const unknown = around.flatMap((run) => run.ids).find((id) => !ids.has(id));
+      if (unknown !== undefined) file.refuse("post_processor", `${unknown} is the id of no token`);
+    }
+  }
   return {
     sections: problems.length > 0 ? () => [] : sectioner(added, normalize),
     words: (piece) => preTokenize?.([piece]) ?? [piece],
@@ -120,6 +124,7 @@ function readPipeline(file: Component, problems: string[]): Pipeline {
     postProcess,
     decode: decode ?? ((tokens) => [tokens.join(" ")]),
     added,
+    normalize,
   };
 }
 
@@ -129,7 +134,7 @@ const LONGEST_CACHED = 64;
 
 function build(
   name: string,
-  { sections, words, model, postProcess, decode, added }: Pipeline,
+  { sections, words, model, postProcess, decode, added, normalize }: Pipeline,
   texts: SpecialTexts,
   clean: boolean,
   render: ((messages: readonly Message[], addGenerationPrompt: boolean) => string) | undefined,
@@ -138,8 +143,8 @@ function build(
   for (const [token, id] of model.vocabulary) pieces[id] = token;
   const specialIds = new Set<number>();
   const byContent = new Map(model.vocabulary);
-  for (const { id, content, special } of added) {
-    pieces[id] = content;
+  for (const { id, content, special, normalized } of added) {
+    pieces[id] = normalized ? normalize(content) : content; // as it is found in a text: "▁<new>"
     byContent.set(content, id);
     if (special) specialIds.add(id);
   }

@@ -1,4 +1,4 @@
-import type { InputSpec, SplitName } from "../dataset.js";
+import { type InputSpec, labelsOf, type SplitName, type Targets } from "../dataset.js";
 import type { TextDataset, TextReport } from "./text-dataset.js";
 import type { Tokenizer } from "./tokenizer.js";
 
@@ -6,6 +6,8 @@ import type { Tokenizer } from "./tokenizer.js";
 export interface TextPreview {
   readonly examples: readonly {
     readonly name: string;
+    /** What is to be said of it, of a text with a label: its class or classes, or its numbers. */
+    readonly label?: string;
     readonly tokens: readonly { readonly id: number; readonly text: string; readonly scored: boolean }[];
   }[];
   /** Its examples by length, in tokens: `from` … `to`, both included. */
@@ -30,10 +32,19 @@ export async function previewExamples(
     const texts = tokenTexts(ids, tokenizer!);
     return {
       name: examples.names[i]!,
+      ...(dataset.task.kind !== "language" && { label: labelOf(examples.targets([i]), labelsOf(dataset.task)) }),
       tokens: Array.from(ids, (id, at) => ({ id, text: texts[at]!, scored: scored.has(at) })),
     };
   });
   return { split, examples: shown, lengths: histogram(examples.lengths), report: dataset.report()! };
+}
+
+function labelOf(targets: Targets, names: readonly string[]): string {
+  if (targets.kind === "labels") return names[targets.labels[0]!]!;
+  const values = Array.from(targets.values);
+  return values.length === names.length && names.length > 1
+    ? names.filter((_, i) => values[i] === 1).join(", ") || "none"
+    : values.map((value) => Number(value.toPrecision(6))).join(", ");
 }
 
 /** What each token adds to the text; a token that ends within a character adds nothing, the next one all of it. */

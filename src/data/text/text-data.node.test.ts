@@ -309,6 +309,17 @@ describe("labelled records", () => {
       'train.csv:7: the label "-1" is out of range: the 2 labels are 0, 1; no training record has 2',
       'test.csv:2: the label "2" is out of range: the 2 labels are 0, 1; no training record has 2',
     ]);
+    expect(await problemsOf({ "train.csv": "text,text,label\na,b,0\nc,d,1\n" }, whole)).toEqual([
+      'train.csv:1: two columns are called "text"',
+    ]);
+    const listed = [
+      { text: "a", label: 0 },
+      { text: "b", label: 1 },
+      { text: "c", label: [1] },
+    ];
+    expect(await problemsOf({ "train.jsonl": jsonl(listed) }, whole)).toEqual([
+      "train.jsonl:3: the label is [1]; a text or a whole number is expected",
+    ]);
     expect(await problemsOf({ "train.jsonl": jsonl([{ a: 1, b: 2, c: 3 }]) })).toEqual([
       "it cannot be told which column holds the text; the columns are a, b, c. Name them as textColumn and labelColumn.",
     ]);
@@ -316,8 +327,8 @@ describe("labelled records", () => {
       'at least two classes are needed; found only "x"',
     ]);
     expect(await problemsOf({ "train.csv": "text,label\na,x\nb,y\n" })).toEqual([
-      'class "x" has 1 records, too few to have one in each split; add records',
-      'class "y" has 1 records, too few to have one in each split; add records',
+      'class "x" has 1 record (train.csv:2), too few to have one in each split; add records',
+      'class "y" has 1 record (train.csv:3), too few to have one in each split; add records',
     ]);
   });
 
@@ -375,6 +386,17 @@ test("the preview shows what is scored, how long examples are, and what was cut"
   expect(text).toContain("<dim>the quick</dim> brown fox<|im_end|>");
   expect(text).toMatch(/<bold>split +records +rows +tokens +scored +truncated +dropped<\/bold>\ntrain +10 +10 /);
   if (preview.report.train.truncated > 0) expect(text).toContain("lie beyond the limit of 12 tokens");
+});
+
+test("the preview of texts with labels says them", async () => {
+  const labelOf = async (csv: string, o: TextOptions) => {
+    const data = await textData(await files({ "train.csv": csv }), { ...whole, ...o });
+    const preview = await previewExamples(data, textInput(await bert()), { count: 1 });
+    return [preview.examples[0]!.label, describePreview(preview, (_, text) => text).split("\n")[0]];
+  };
+  expect(await labelOf("text,label\na,no\nb,yes\n", {})).toEqual(["no", "train.csv:2: 3 tokens, label no"]);
+  expect((await labelOf("text,labels\na,x|y\nb,y\n", { labelSeparator: "|" }))[0]).toBe("x, y");
+  expect((await labelOf("text,score\na,0.1\nb,2\n", { task: "regression" }))[0]).toBe("0.1");
 });
 
 const shared = "../shared/data/text";

@@ -25,7 +25,10 @@ export async function textData(path: string, options: TextOptions = {}): Promise
   const read = await readSplits(await textFilesOf(path), options, problems);
   const first = read.train.records[0];
   if (!first)
-    throw dataError(`"${path}" cannot be used as text data:`, [...problems, "there is no record to train on"]);
+    throw dataError(
+      `"${path}" cannot be used as text data:`,
+      problems.length > 0 ? problems : ["there is no record to train on"],
+    );
   const format = formatOf(first, options);
   const missing = { validation: read.validation === undefined, test: read.test === undefined };
   const share: Shares = {
@@ -209,9 +212,12 @@ function divide<T extends { readonly place: string }>(
   }
   for (const [name, members] of groups) {
     const part = splitClass(name, members, cut, seed);
-    const kind = name === "" ? "there are" : `class "${name}" has`;
-    if (!part && sound)
-      problems.push(`${kind} ${members.length} records, too few to have one in each split; add records`);
+    if (!part && sound) {
+      const records = `${members.length} record${members.length === 1 ? "" : "s"}`;
+      const kind = name === "" ? "there are" : `class "${name}" has`;
+      const places = members.slice(0, 3).map(({ place }) => place);
+      problems.push(`${kind} ${records} (${places.join(", ")}), too few to have one in each split; add records`);
+    }
     if (part) for (const split of splitNames) parts[split].push(...part[split]);
   }
   const sorted = (split: SplitName): T[] => parts[split].sort((a, b) => order.get(a)! - order.get(b)!);

@@ -74,6 +74,8 @@ function fromTable(rows: readonly CsvRow[], name: string, o: TextOptions): TextF
   const columns = unnamed ? first.cells.map((_, i) => String(i + 1)) : first.cells;
   const records: TextRecord[] = [];
   const problems: string[] = [];
+  const twice = columns.find((column, i) => columns.indexOf(column) < i);
+  if (twice !== undefined) problems.push(`${name}:${first.line}: two columns are called ${JSON.stringify(twice)}`);
   for (const { line, cells } of unnamed ? rows : rows.slice(1)) {
     const place = `${name}:${line}`;
     if (cells.length === columns.length)

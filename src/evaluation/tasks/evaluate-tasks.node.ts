@@ -5,7 +5,7 @@ import type { AdaptedModel } from "../../adapters/adapted-model.js";
 import { describeBase } from "../../adapters/adapter-file.node.js";
 import { GloraError, messageOf } from "../../base/errors.js";
 import { packageVersion } from "../../base/version.node.js";
-import { writeFileAtomic } from "../../formats/folder.node.js";
+import { contentOf, writeFileAtomic } from "../../formats/folder.node.js";
 import type { Model } from "../../models/model.js";
 import { adapting } from "./adapting.js";
 import { hashText } from "./hash.js";
@@ -58,12 +58,16 @@ export interface TaskResults {
 }
 
 /**
- * @throws {GloraError} USAGE for a task that is not known; DATA for data that is missing or wrong; MODEL if the model does not
- *   predict the next token; FILE if `out` cannot be written; ABORTED
+ * @throws {GloraError} USAGE for a task that is not known, or shots of one that is not asked for; DATA for data that is missing or
+ *   wrong; MODEL if the model does not predict the next token; FILE if `out` cannot be written; ABORTED
  */
 export async function evaluateTasks(subject: Model | AdaptedModel, o: EvaluateTasksOptions): Promise<TaskResults> {
   const begin = Date.now();
   const { tasks, groups } = selectTasks(o.tasks ?? []);
+  checkShots(o.shots, [...tasks, ...groups]);
+  if (o.text?.content === "")
+    throw new GloraError("DATA", `${o.text.name}: is empty; a text is expected.`, { file: o.text.name });
+  if (o.out !== undefined) await contentOf(folderOf(o.out)); // a file in its place is told before anything is computed
   const prepared: PreparedTask[] = [];
   for (const task of tasks) {
     if (!o.data) throw new GloraError("USAGE", "Tasks need data.");
@@ -78,7 +82,8 @@ export async function evaluateTasks(subject: Model | AdaptedModel, o: EvaluateTa
     ...(o.batchSize !== undefined && { batchSize: o.batchSize }),
   });
   try {
-    const store = o.out === undefined ? {} : { store: folderOf(o.out), model: await fingerprint(model, adapted) };
+    const store =
+      o.out === undefined ? {} : { store: answersIn(folderOf(o.out)), model: await fingerprint(model, adapted) };
     const scored = await runTasks(prepared, scorer, {
       ...store,
       signal: o.signal,
@@ -114,6 +119,17 @@ export async function evaluateTasks(subject: Model | AdaptedModel, o: EvaluateTa
 const shotsOf = (shots: number | Readonly<Record<string, number>>, names: readonly string[]): number =>
   typeof shots === "number" ? shots : (names.map((name) => shots[name]).find((count) => count !== undefined) ?? 0);
 
+/** @throws {GloraError} USAGE for shots of something that is not asked for */
+function checkShots(shots: EvaluateTasksOptions["shots"], asked: readonly { readonly name: string }[]): void {
+  const names = asked.map(({ name }) => name);
+  const unknown = typeof shots === "object" ? Object.keys(shots).find((name) => !names.includes(name)) : undefined;
+  if (unknown === undefined) return;
+  throw new GloraError("USAGE", `shots: "${unknown}" is none of the tasks that are asked for: ${names.join(", ")}.`, {
+    found: unknown,
+    expected: names,
+  });
+}
+
 async function measured(
   scorer: ModelScorer,
   { name, content }: { readonly name: string; readonly content: string },
@@ -139,10 +155,12 @@ async function fingerprint(model: Model, adapted: AdaptedModel | undefined): Pro
 }
 
 const isFile = (out: string): boolean => out.endsWith(".json");
+/** The folder of everything that is kept. */
+const folderOf = (out: string): string => (isFile(out) ? dirname(out) : out);
 
 async function write(out: string, results: TaskResults, scored: readonly ScoredTask[]): Promise<void> {
   const time = new Date().toISOString().replaceAll(":", "-").replace("Z", "");
-  const folder = isFile(out) ? dirname(out) : out;
+  const folder = folderOf(out);
   await made(folder);
   for (const { task, documents } of scored) {
     const records = await Promise.all(documents.map(sampleRecord));
@@ -154,8 +172,7 @@ async function write(out: string, results: TaskResults, scored: readonly ScoredT
 }
 
 /** The answers of earlier runs beside the results. */
-function folderOf(out: string): AnswerStore {
-  const folder = isFile(out) ? dirname(out) : out;
+function answersIn(folder: string): AnswerStore {
   return {
     read: (name) =>
       readFile(join(folder, name)).catch((thrown: NodeJS.ErrnoException) =>

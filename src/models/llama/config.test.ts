@@ -114,6 +114,11 @@ test("what changes the pass and is not built here is refused, all of it at once"
     expect(() => parse(wrong)).toThrow(problem);
 });
 
+test("numbers that nothing can be computed with are refused before they fill the memory", () => {
+  expect(() => parse({ ...llama, head_dim: 1e9 })).toThrow("head_dim: at most 100000 is expected, not 1000000000");
+  expect(() => parse({ ...llama, rms_norm_eps: 1e300 })).toThrow("rms_norm_eps: a positive number is expected");
+});
+
 test("scalings that lack a number, or have parameters for kinds of layers", () => {
   const scaled = (rope_parameters: object) => () => parse({ ...llama, rope_parameters });
   expect(scaled({ rope_type: "linear" })).toThrow("rope_parameters.factor: is missing");

@@ -42,6 +42,10 @@ export function parseRope(fields: Fields, { headWidth, maxTokens, phi3 }: RopeCo
   // Of an odd part of a head one element more turns; an odd head has none to spare.
   if (turned === 0 || turned + (turned % 2) > headWidth)
     fields.refuse("head_dim", `${turned} of ${headWidth} elements cannot turn in pairs`);
+  if (turned > MOST_TURNED) {
+    fields.refuse("head_dim", `at most ${MOST_TURNED} is expected, not ${headWidth}`);
+    return { frequencies: [], temperature: 1 };
+  }
 
   const plain = powers(base, turned);
   const type = scaling.text("rope_type", scaling.text("type", "default"));
@@ -76,6 +80,9 @@ export function parseRope(fields: Fields, { headWidth, maxTokens, phi3 }: RopeCo
       return { frequencies: [], temperature: 1 };
   }
 }
+
+/** A width above any head's, which is told when the weights are looked at, must not fill the memory before. */
+const MOST_TURNED = 100_000;
 
 /** Names that Phi-3's configs have had for it. */
 const PHI3_LONG_ROPE: ReadonlySet<string> = new Set(["su", "yarn"]);

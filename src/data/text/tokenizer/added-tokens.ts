@@ -1,6 +1,6 @@
 import type { Component } from "./component.js";
 import { escapeRegExp } from "./component.js";
-import type { Normalizer } from "./normalizers.js";
+import { type Normalizer, SPACE_AT_END } from "./normalizers.js";
 import type { Piece } from "./piece.js";
 import { LARGEST_ID } from "./word-model.js";
 
@@ -73,7 +73,7 @@ function cutAtTokens({ text, first }: Piece, pattern: RegExp, tokens: ReadonlyMa
     const before = text.slice(0, index);
     const after = text.slice(index + content.length);
     if (token.singleWord && (WORD_AT_END.test(before) || WORD_AT_START.test(after))) continue;
-    const start = token.stripLeft ? before.replace(/\p{White_Space}+$/u, "").length : index;
+    const start = token.stripLeft ? before.replace(SPACE_AT_END, "").length : index;
     addText(Math.max(start, done));
     sections.push(token.id);
     done = text.length - (token.stripRight ? after.replace(/^\p{White_Space}+/u, "") : after).length;

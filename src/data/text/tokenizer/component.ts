@@ -26,8 +26,8 @@ export class Component extends Fields {
   }
 
   /** What a table makes of this part by its type. */
-  build<T>(table: Readonly<Record<string, (part: Component) => T>>): T | undefined {
-    const make = Object.hasOwn(table, this.type) ? table[this.type] : undefined;
+  build<T>(table: Readonly<Record<string, (part: Component) => T>>, type = this.type): T | undefined {
+    const make = Object.hasOwn(table, type) ? table[type] : undefined;
     if (make) return make(this);
     this.refuse("type", `${JSON.stringify(this.raw("type"))} is not known; known are ${Object.keys(table).join(", ")}`);
     return undefined;

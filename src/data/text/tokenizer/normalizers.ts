@@ -20,7 +20,7 @@ export const normalizers: Readonly<Record<string, (part: Component) => Normalize
     const [left, right] = [part.boolean("strip_left", true), part.boolean("strip_right", true)];
     return (text) => {
       const rest = left ? text.replace(/^\p{White_Space}+/u, "") : text;
-      return right ? rest.replace(/\p{White_Space}+$/u, "") : rest;
+      return right ? rest.replace(SPACE_AT_END, "") : rest;
     };
   },
   Prepend: (part) => {
@@ -40,6 +40,9 @@ export const normalizers: Readonly<Record<string, (part: Component) => Normalize
   },
   BertNormalizer: bert,
 };
+
+/** Tried at the beginning of each white space alone: without that, a long one inside a text takes the square of its length. */
+export const SPACE_AT_END = /(?<!\p{White_Space})\p{White_Space}+$/u;
 
 const same: Normalizer = (text) => text;
 

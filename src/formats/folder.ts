@@ -33,7 +33,11 @@ export async function readText(folder: Folder, file: string): Promise<string> {
 export async function sourceText(source: ByteSource): Promise<string> {
   const details = { file: source.name };
   if (source.size > LARGEST_TEXT) {
-    throw new GloraError("FILE", `${source.name}: ${source.size} bytes is too long for a text file.`, details);
+    throw new GloraError(
+      "FILE",
+      `${source.name}: ${source.size} bytes is too long for a text file, which has at most 100 MB.`,
+      details,
+    );
   }
   return decodeUtf8(await source.read(0, source.size), source.name);
 }

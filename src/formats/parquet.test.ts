@@ -20,3 +20,17 @@ test("a file that is none is refused by name", async () => {
     message: expect.stringMatching(/^x\.parquet: cannot be read as Parquet: /),
   });
 });
+
+// A rejection that nobody waits for would fail the test run.
+test("a file with any one of its bytes changed is read or refused", async () => {
+  const bytes = await (await openFile("test/fixtures/text/snappy.parquet")).read(0, 1122);
+  for (let at = 0; at < bytes.length; at++) {
+    const damaged = Uint8Array.from(bytes);
+    damaged[at]! ^= 0xff;
+    const refused = await readParquet(memorySource("x.parquet", damaged)).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (refused !== undefined) expect(refused).toMatchObject({ code: "FILE" });
+  }
+});

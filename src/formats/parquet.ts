@@ -1,4 +1,4 @@
-import { parquetReadObjects } from "hyparquet";
+import { parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { GloraError, messageOf } from "../base/errors.js";
 import type { ByteSource } from "./source.js";
@@ -16,7 +16,22 @@ export async function readParquet(source: ByteSource): Promise<Record<string, un
     },
   };
   try {
-    const rows = await parquetReadObjects({ file, compressors });
+    const metadata = await parquetMetadataAsync(file);
+    // The library begins to read columns before it has understood the schema. If it cannot, nobody waits for them any
+    // more, and an error in one would end the process: they get their bytes when that is done.
+    let begin = (): void => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const slice: typeof file.slice = (start, end) => {
+      const bytes = begun.then(() => file.slice(start, end));
+      bytes.catch(() => {}); // `reading` tells it
+      return bytes;
+    };
+    const reading = parquetReadObjects({ file: { ...file, slice }, metadata, compressors });
+    await Promise.race([reading, new Promise((resolve) => setTimeout(resolve))]);
+    begin();
+    const rows = await reading;
     return rows.map((row) => plain(row) as Record<string, unknown>);
   } catch (thrown) {
     throw new GloraError(

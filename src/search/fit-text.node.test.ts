@@ -14,7 +14,7 @@ import { createNodeRuntime } from "../runtime/node/node-runtime.node.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { compareMethods } from "./compare.js";
 import { type FitOptions, headFor } from "./fit.js";
-import { fit, resume, taskFitnessIn } from "./run.node.js";
+import { fit, resume, search, taskFitnessIn } from "./run.node.js";
 
 const STORIES = fileURLToPath(new URL("../../../shared/data/models/stories260K-hf", import.meta.url));
 
@@ -148,6 +148,16 @@ describe.skipIf(!existsSync(STORIES))("text, with stories260K of ../shared/data"
     });
     expect(existsSync(out)).toBe(false);
   });
+
+  test("a supernet that is trained already is searched by a task", async () => {
+    const net = join(folder, "net");
+    await fit(model, await beds(), { ...small, out: net, stopAfter: "train" });
+    const settings = { tasks: ["arc_easy"], data: join(folder, "tasks"), limit: 3 };
+    const { plan, search: found } = await search(net, { runtime, taskFitness: settings, stopAfter: "search" });
+    expect(plan.search).toMatchObject({ population: 4, fitness: "accuracy", finalists: 0 });
+    expect([0, 1, 2, 3]).toContain(Math.round(3 * found!.best.accuracy * 1e6) / 1e6);
+    expect((await resume(net, { runtime })).search!.best).toEqual(found!.best);
+  }, 60_000);
 
   test("tasks cannot rank a classifier's candidates; the head alone cannot be compared where it is not trained", async () => {
     const colours = await textData(join(folder, "colours.tsv"));

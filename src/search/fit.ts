@@ -24,7 +24,7 @@ import type { Candidate } from "./candidate.js";
 import { type FitEvent, type Phase, type Report, stopwatch } from "./events.js";
 import { measureTimes } from "./measure.js";
 import { type RunContext, scoreSplits, searchPhase, trainPhase } from "./phases.js";
-import { type Plan, planDefault, planPaper, readPlan, type SearchPlan } from "./plan.js";
+import { type Plan, planDefault, planPaper, readPlan, SEARCH_BY_TASKS, type SearchPlan } from "./plan.js";
 import { type Recipe, trainingOf } from "./recipe.js";
 import { beginRun, checkRun, configOf, type Json } from "./run-config.js";
 import { fitnessQuestions, type TaskFitness } from "./task-fitness.js";
@@ -353,8 +353,7 @@ async function makePlan(
   settings: Omit<TrainOptions, "epochs">,
   { recipe = "default", maxSeconds = 3600, seed = 0, train: given = {}, further, signal, ...o }: FitOptions,
 ): Promise<Plan> {
-  // A task's accuracy is what is asked for, and its few questions are the same for every candidate.
-  const search = { ...(o.taskFitness && { fitness: "accuracy" as const, finalists: 0 }), ...o.search };
+  const search = { ...(o.taskFitness && SEARCH_BY_TASKS), ...o.search };
   const asked = further === undefined || further === false ? {} : further;
   const planned = (recipe === "paper" ? planPaper : planDefault)({
     maxSeconds,

@@ -140,6 +140,9 @@ export function searchFor(candidates: number, seed: number, given: Partial<Searc
   };
 }
 
+/** A task's accuracy is what is asked for, and its few questions are the same for every candidate. */
+export const SEARCH_BY_TASKS = { fitness: "accuracy", finalists: 0 } as const satisfies Partial<SearchPlan>;
+
 /** The plan with other settings of its search, and with or without further training. */
 export function withSearch(
   plan: Plan,

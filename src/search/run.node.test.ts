@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -221,6 +222,21 @@ describe("search", () => {
       search: { ...small.search, generations: 1 },
     });
     expect(second.adapted.parameters).toEqual(alone.adapted.parameters);
+  });
+
+  test("settings that are refused leave everything as it was", async () => {
+    await run(model, await data(), { ...small, out, stopAfter: "train" });
+    const files = async () => Promise.all((await readdir(out)).map(async (file) => [file, await text(out, file)]));
+    const before = await files();
+    const other = `${out}-refused`;
+    const impossible = { min: 1e6, max: 1e7 };
+    await expect(search(out, { runtime, budget: impossible })).rejects.toThrow("No structure has between");
+    await expect(search(out, { runtime, budget: impossible, out: other })).rejects.toThrow("No structure has between");
+    const taskFitness = { tasks: ["piqa"], data: root };
+    await expect(search(out, { runtime, taskFitness, out: other })).rejects.toThrow("has no train split of piqa");
+    expect(await files()).toEqual(before);
+    expect(existsSync(other)).toBe(false);
+    expect((await search(out, { runtime, budget: 150, out: other })).parameters).toBeLessThanOrEqual(150);
   });
 
   test("needs a choice", async () => {

@@ -1,4 +1,5 @@
 /** Fits that live in a folder: config, plan, log, checkpoints, adapter and results; begun, interrupted, resumed. */
+import { rm } from "node:fs/promises";
 import { basename, join, resolve as resolvePath } from "node:path";
 import { describeBase, openAdapterPath, saveAdapter } from "../adapters/adapter-file.node.js";
 import { toAdapter } from "../adapters/attach.js";
@@ -17,9 +18,9 @@ import type { DeviceName, Runtime } from "../runtime/runtime.js";
 import { folderStore } from "../training/folder-store.node.js";
 import { fileOf, type RunStore, readStored } from "../training/store.js";
 import { type FitOptions, type FitResult, fit as fitInStore, storedPlan } from "./fit.js";
-import { withSearch } from "./plan.js";
+import { SEARCH_BY_TASKS, withSearch } from "./plan.js";
 import { DATA, type JsonObject, type RunConfig, readConfig, readDescription, writeConfig } from "./run-config.js";
-import type { TaskFitness, TaskFitnessSettings } from "./task-fitness.js";
+import { fitnessQuestions, type TaskFitness, type TaskFitnessSettings } from "./task-fitness.js";
 
 export interface FitToFolderOptions extends Omit<FitOptions, "store" | "origin"> {
   /**
@@ -130,19 +131,24 @@ export const taskFitnessIn = async (settings: TaskFitnessSettings): Promise<Task
 });
 
 export interface SearchOptions extends ResumeOptions, Pick<FitOptions, "budget" | "search" | "further"> {
+  /** Rank candidates by the accuracy of benchmark tasks, as `taskFitness` of `fit` does. */
+  readonly taskFitness?: TaskFitnessSettings;
   /** A new run that takes the trained supernet over. Default: the run itself goes on. */
   readonly out?: string;
 }
 
 /**
  * Searches in the trained supernet of a run, with another budget or other settings where they are given, and goes on to
- * the end. With `out`, one supernet serves any number of searches.
+ * the end. With `out`, one supernet serves any number of searches. Settings that are refused leave run and `out` as they were.
  *
  * @throws {GloraError} USAGE if other settings are given and the run has already begun its search; and as {@link resume}
  */
 export async function search(path: string, o: SearchOptions = {}): Promise<Run> {
-  const { out, budget, search, further, ...hooks } = o;
-  const asked = Object.entries({ budget, search, further }).filter(([, value]) => value !== undefined);
+  const { out, budget, further, search: given, taskFitness: tasks, ...hooks } = o;
+  const search = tasks ? { ...SEARCH_BY_TASKS, ...given } : given;
+  const taskFitness = tasks && { ...tasks, data: resolvePath(tasks.data) };
+  if (taskFitness) await fitnessQuestions(await taskFitnessIn(taskFitness)); // what is wrong with them is told first
+  const asked = Object.entries({ budget, search, further, taskFitness }).filter(([, value]) => value !== undefined);
   const source = folderStore(path);
   const config = await runConfig(source, path);
   const plan = await storedPlan(source);
@@ -159,6 +165,9 @@ export async function search(path: string, o: SearchOptions = {}): Promise<Run> 
     throw new GloraError("FILE", `${out}: is not empty. Choose another folder for the new run.`, { out });
 
   const target = out === undefined ? source : folderStore(out);
+  const before = await Promise.all(
+    ["config.json", "plan.json"].map(async (file) => [file, await source.read(file)] as const),
+  );
   if (out !== undefined) {
     const data = await dataSource(source, path, placesOf(config));
     await refuseInside(out, config.model.path, data.path === "digits" ? undefined : data.path);
@@ -169,7 +178,16 @@ export async function search(path: string, o: SearchOptions = {}): Promise<Run> 
     ...config,
     options: { ...config.options, ...(Object.fromEntries(asked) as JsonObject) },
   });
-  return resume(out ?? path, hooks);
+  try {
+    return await resume(out ?? path, hooks);
+  } catch (thrown) {
+    const refused = thrown instanceof GloraError && ["USAGE", "BUDGET"].includes(thrown.code);
+    if (refused && !(await target.read("search.jsonl"))) {
+      if (out !== undefined) await rm(out, { recursive: true });
+      else for (const [file, bytes] of before) if (bytes) await source.write(file, bytes);
+    }
+    throw thrown;
+  }
 }
 
 /** What the training of a supernet has left behind. */

@@ -7,6 +7,7 @@ import type { Model } from "../../models/model.js";
 import { openModel } from "../../models/open.node.js";
 import type { FitOptions } from "../../search/fit.js";
 import { fit as fitRun, type Run, taskFitnessIn } from "../../search/run.node.js";
+import type { TaskFitnessSettings } from "../../search/task-fitness.js";
 import { type Context, defineCommand } from "../command.js";
 import { dataSourceOf } from "../data-sources.js";
 import { mergeLines } from "../merge-lines.js";
@@ -66,13 +67,14 @@ export const fit = defineCommand({
     },
   ],
   async run(values, context) {
+    const tasks = taskFitnessOf(values);
     await startRun(
       values,
       context,
       {
         ...planningOf(values),
         ...searchOf(values),
-        ...(await taskFitnessOf(values)),
+        ...(tasks && { taskFitness: await taskFitnessIn(tasks) }),
       },
       values.merge,
     );
@@ -175,14 +177,16 @@ function searchOf(values: ValuesOf<typeof searchOptions>): Pick<FitOptions, "sea
   return Object.keys(settings).length > 0 ? { search: settings } : {};
 }
 
-/** @throws {GloraError} USAGE for tasks without their data */
-async function taskFitnessOf({
+/** @throws {GloraError} USAGE for tasks without their data, and the other way round */
+export function taskFitnessOf({
   fitnessTasks: tasks,
   taskData: data,
   fitnessLimit: limit,
-}: ValuesOf<typeof taskFitnessOptions>): Promise<Pick<FitOptions, "taskFitness">> {
-  if (tasks === undefined) return {};
+}: ValuesOf<typeof taskFitnessOptions>): TaskFitnessSettings | undefined {
+  if (tasks === undefined && (data !== undefined || limit !== undefined))
+    throw new GloraError("USAGE", "--task-data and --fitness-limit are for --fitness-tasks, which is missing.");
+  if (tasks === undefined) return undefined;
   if (data === undefined)
     throw new GloraError("USAGE", "--fitness-tasks needs --task-data, the folder of the tasks' data.", { tasks });
-  return { taskFitness: await taskFitnessIn({ tasks, data, ...(limit !== undefined && { limit }) }) };
+  return { tasks, data, ...(limit !== undefined && { limit }) };
 }

@@ -2,9 +2,9 @@ import { search as searchRun } from "../../search/run.node.js";
 import { defineCommand } from "../command.js";
 import { given, option, unless } from "../options.js";
 import { savingTo } from "../run-report.js";
-import { searchOptions, structureOptions } from "../shared-options.js";
+import { searchOptions, structureOptions, taskFitnessOptions } from "../shared-options.js";
 import { parseText } from "../values.js";
-import { finishRun } from "./fit.js";
+import { finishRun, taskFitnessOf } from "./fit.js";
 
 export const search = defineCommand({
   name: "search",
@@ -15,6 +15,7 @@ export const search = defineCommand({
     out: option("folder", "a new run for this search; default: the run itself goes on", parseText),
     budget: structureOptions.budget,
     ...searchOptions,
+    ...taskFitnessOptions,
     further: unless("do not train the winner of the search any further"),
     merge: unless("do not merge"),
   },
@@ -26,9 +27,10 @@ export const search = defineCommand({
     const settings = given(
       Object.fromEntries(Object.keys(searchOptions).map((key) => [key, values[key as keyof typeof searchOptions]])),
     );
+    const taskFitness = taskFitnessOf(values);
     const run = await savingTo(out ?? path, () =>
       searchRun(path, {
-        ...given({ out, budget }),
+        ...given({ out, budget, taskFitness }),
         ...(Object.keys(settings).length > 0 && { search: settings }),
         ...(!further && { further: false as const }),
         signal: context.signal,

@@ -312,6 +312,10 @@ describe("labelled records", () => {
     expect(await problemsOf({ "train.csv": "text,text,label\na,b,0\nc,d,1\n" }, whole)).toEqual([
       'train.csv:1: two columns are called "text"',
     ]);
+    await expect(textData("x.csv", { labels: ["a", "b", "a"] })).rejects.toThrow('The label "a" stands twice');
+    expect(await problemsOf({ "train.csv": "text,label\na,0\nb,1\n" }, { ...whole, textColumn: "nope" })).toEqual([
+      'there is no column "nope" for the text; the columns are text, label',
+    ]);
     const listed = [
       { text: "a", label: 0 },
       { text: "b", label: 1 },

@@ -21,6 +21,8 @@ import { show, type TextRecord, textField } from "./text-record.js";
  */
 export async function textData(path: string, options: TextOptions = {}): Promise<TextDataset> {
   const shares = sharesOf(options);
+  const twice = options.labels?.find((label, i, all) => all.indexOf(label) < i);
+  if (twice !== undefined) throw new GloraError("USAGE", `The label ${show(twice)} stands twice among the labels.`);
   const problems: string[] = [];
   const read = await readSplits(await textFilesOf(path), options, problems);
   const first = read.train.records[0];
@@ -110,7 +112,8 @@ function formatOf({ fields }: TextRecord, o: TextOptions): TextFormat {
     if (textFormats.includes(o.format)) return o.format;
     throw new GloraError("USAGE", `The format ${show(o.format)} is not known; known are ${textFormats.join(", ")}.`);
   }
-  if (o.task !== undefined || o.labelColumn !== undefined || o.labels !== undefined) return "classification";
+  const columns = [o.textColumn, o.secondColumn, o.labelColumn];
+  if ([...columns, o.task, o.labels].some((said) => said !== undefined)) return "classification";
   const language = languageFormatOf(Object.keys(fields));
   // A text with a label beside it is to be classified.
   return language === undefined || (language === "text" && typeof columnsOf(Object.keys(fields), o) === "object")
@@ -213,8 +216,9 @@ function divide<T extends { readonly place: string }>(
   for (const [name, members] of groups) {
     const part = splitClass(name, members, cut, seed);
     if (!part && sound) {
-      const records = `${members.length} record${members.length === 1 ? "" : "s"}`;
-      const kind = name === "" ? "there are" : `class "${name}" has`;
+      const one = members.length === 1;
+      const records = `${members.length} record${one ? "" : "s"}`;
+      const kind = name !== "" ? `class "${name}" has` : one ? "there is" : "there are";
       const places = members.slice(0, 3).map(({ place }) => place);
       problems.push(`${kind} ${records} (${places.join(", ")}), too few to have one in each split; add records`);
     }

@@ -4,7 +4,14 @@ import { GloraError } from "../base/errors.js";
 import type { Folder } from "../formats/folder.js";
 import { openFolder, writeFileAtomic, writeFolderAtomic } from "../formats/folder.node.js";
 import { sha256Hex } from "../formats/sha256.node.js";
-import { type Adapter, type AdapterBase, type AdapterFile, encodeAdapter, openAdapter } from "./adapter-file.js";
+import {
+  ADAPTER_MANIFEST,
+  type Adapter,
+  type AdapterBase,
+  type AdapterFile,
+  encodeAdapter,
+  openAdapter,
+} from "./adapter-file.js";
 
 /**
  * Saves an adapter as a folder, whole or not at all.
@@ -23,8 +30,12 @@ export const saveAdapter = (path: string, adapter: Adapter): Promise<void> =>
  * @throws {GloraError} as {@link openAdapter}
  */
 export async function openAdapterPath(path: string): Promise<AdapterFile> {
-  const single = path.endsWith(".safetensors") && (await stat(path).catch(() => undefined))?.isFile();
-  if (!single) return openAdapter(await openFolder(path));
+  const isFile = async (file: string) => (await stat(file).catch(() => undefined))?.isFile() ?? false;
+  if (!path.endsWith(".safetensors") || !(await isFile(path))) {
+    if (await isFile(join(path, "adapter", ADAPTER_MANIFEST)))
+      throw new GloraError("FILE", `${path}: is a run; its adapter is ${join(path, "adapter")}.`, { folder: path });
+    return openAdapter(await openFolder(path));
+  }
   const folder = await openFolder(dirname(path));
   const name = basename(path);
   return openAdapter({

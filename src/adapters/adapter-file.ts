@@ -29,7 +29,7 @@ import {
 } from "./structure.js";
 
 const ADAPTER_TENSORS = "adapter.safetensors";
-const ADAPTER_MANIFEST = "adapter.json";
+export const ADAPTER_MANIFEST = "adapter.json";
 const FORMAT = "glora-adapter";
 const VERSION = 1;
 

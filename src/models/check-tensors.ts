@@ -1,3 +1,4 @@
+import { GloraError } from "../base/errors.js";
 import { throwProblems } from "../formats/fields.js";
 import type { TensorEntry } from "../formats/safetensors.js";
 
@@ -26,4 +27,31 @@ export function checkTensors(
   for (const [name, { shape }] of tensors)
     if (!expected.has(name) && !isIgnored(name)) problems.push(`unexpected: ${name} [${shape}]`);
   throwProblems("MODEL", `${file}: the weights do not fit config.json (${model})`, problems);
+}
+
+/**
+ * A depth above the file's would name layers without end; a file without any layer is told tensor by tensor.
+ * @param prefix what the names of the layers begin with, up to the number
+ * @param model  for messages: what the config says it is
+ * @throws {GloraError} "MODEL" if the config says more layers than the weights hold
+ */
+export function checkDepth(
+  tensors: ReadonlyMap<string, unknown>,
+  prefix: string,
+  depth: number,
+  file: string,
+  model: string,
+): void {
+  const numbers = [...tensors.keys()].flatMap((name) =>
+    name.startsWith(prefix) ? (/^\d+(?=\.)/.exec(name.slice(prefix.length)) ?? []) : [],
+  );
+  const found = new Set(numbers).size;
+  if (depth <= (found || tensors.size)) return;
+  const layers = (count: number): string => `${count} layer${count === 1 ? "" : "s"}`;
+  throw new GloraError(
+    "MODEL",
+    `${file}: config.json (${model}) says ${layers(depth)}, but the weights hold ${layers(found)} (${prefix}0 and so on). ` +
+      "Give the config and the weights of one model.",
+    { file, expected: depth, actual: found },
+  );
 }

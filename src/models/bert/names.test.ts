@@ -86,7 +86,7 @@ test("a depth far above the file's is told as such, without a name for each laye
     expect.objectContaining({
       code: "MODEL",
       message:
-        "model: config.json (BertForSequenceClassification) says 10000000 layers, but the weights hold 2. " +
+        "model: config.json (BertForSequenceClassification) says 10000000 layers, but the weights hold 2 layers (bert.encoder.layer.0 and so on). " +
         "Give the config and the weights of one model.",
     }),
   );

@@ -1,6 +1,5 @@
-import { GloraError } from "../../base/errors.js";
 import type { TensorEntry } from "../../formats/safetensors.js";
-import { checkTensors } from "../check-tensors.js";
+import { checkDepth, checkTensors } from "../check-tensors.js";
 import type { LinearLayer } from "../model.js";
 import type { BertConfig } from "./config.js";
 import type { LayerNames, Spelling } from "./families.js";
@@ -58,7 +57,7 @@ function namesOf(tensors: ReadonlyMap<string, unknown>, config: BertConfig, file
   const { layer, ...single } = family.spelling;
   const isBare = tensors.has(`${single.words}.weight`);
   const prefix = isBare ? "" : family.prefix;
-  checkDepth(tensors, prefix + layer.query, config, file);
+  checkDepth(tensors, prefix + layer.query.slice(0, layer.query.indexOf("#")), depth, file, config.architecture);
   const own = <T extends object>(names: T): T =>
     Object.fromEntries(Object.entries(names).map(([part, name]) => [part, prefix + name])) as T;
   const [first, last] = family.head.layers;
@@ -76,25 +75,6 @@ function namesOf(tensors: ReadonlyMap<string, unknown>, config: BertConfig, file
     ...(pools && { pooler }),
     head: pools ? [last] : [pooler ?? first, last],
   };
-}
-
-/** A depth far above the file's would make millions of names. */
-function checkDepth(
-  tensors: ReadonlyMap<string, unknown>,
-  query: string,
-  { depth, architecture }: BertConfig,
-  file: string,
-): void {
-  const layer = (i: number): string => `${query.replace("#", `${i}`)}.weight`;
-  if (tensors.has(layer(depth - 1)) || depth <= tensors.size) return;
-  let found = 0;
-  while (tensors.has(layer(found))) found++;
-  throw new GloraError(
-    "MODEL",
-    `${file}: config.json (${architecture}) says ${depth} layers, but the weights hold ${found}. ` +
-      "Give the config and the weights of one model.",
-    { file, expected: depth, actual: found },
-  );
 }
 
 function linearLayers(n: LayerNames, { width, hidden }: BertConfig): LinearLayer[] {

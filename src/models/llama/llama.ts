@@ -1,7 +1,6 @@
 /** A LLaMA or one of its kin from a folder of transformers as a {@link Model}. */
 import { GloraError } from "../../base/errors.js";
 import type { TextInput } from "../../data/text/text-input.js";
-import type { Tokenizer } from "../../data/text/tokenizer.js";
 import type { Loss } from "../loss.js";
 import { type Head, linearHead, type Model } from "../model.js";
 import { fillerId } from "../padding.js";
@@ -16,16 +15,11 @@ import { type LlamaTrunk, languageHead, llamaTrunk } from "./forward.js";
 import { checkLlamaTensors, type LlamaTensors } from "./names.js";
 import { serveLabels, serveLanguage } from "./serving.js";
 
-export interface LlamaParts extends ModelParts {
-  /** Reads the folder's tokenizer, when it is first asked for. */
-  tokenizer(): Promise<Tokenizer>;
-}
-
 /**
  * @throws {GloraError} CONFIG for a config that cannot be; MODEL for an architecture that is not known, or with every tensor
  *   that is missing, unexpected or misshapen
  */
-export function openLlama(parts: LlamaParts): Model {
+export function openLlama(parts: ModelParts): Model {
   const { checkpoint, folder, rawConfig, file } = parts;
   const config = parseLlamaConfig(rawConfig, file);
   const tensors = checkLlamaTensors(checkpoint, config, folder.name);
@@ -57,7 +51,7 @@ const headOf = (name: string, width: number, out: number, trained: boolean, pret
   pretrained,
 });
 
-function llamaModel(parts: LlamaParts, opened: Opened): Model {
+function llamaModel(parts: ModelParts, opened: Opened): Model {
   const { folder, checkpoint, runtime, rawConfig } = parts;
   const { config, tensors, weights, head } = opened;
   const { names, layers } = tensors;

@@ -111,6 +111,6 @@ test("every tensor that is missing, unexpected, misshapen or of another type is 
 test("a depth that the weights do not have is told before any name is made", () => {
   const deep = config({ num_hidden_layers: 90_000_000 });
   expect(() => checkLlamaTensors(checkpoint({ ...layer("model."), ...head }), deep, "tiny")).toThrow(
-    "tiny: config.json says num_hidden_layers 90000000, but the weights hold 1 layer (model.layers.0 and so on).",
+    "tiny: config.json (model_type llama) says 90000000 layers, but the weights hold 1 layer (model.layers.0 and so on).",
   );
 });

@@ -1,6 +1,5 @@
-import { GloraError } from "../../base/errors.js";
 import type { TensorEntry } from "../../formats/safetensors.js";
-import { checkTensors } from "../check-tensors.js";
+import { checkDepth, checkTensors } from "../check-tensors.js";
 import type { LinearLayer } from "../model.js";
 import type { LlamaConfig } from "./config.js";
 
@@ -52,31 +51,17 @@ export function checkLlamaTensors(
   config: LlamaConfig,
   file: string,
 ): LlamaTensors {
+  const model = `model_type ${config.family}`;
   const bare =
     tensors.has("embed_tokens.weight") || (config.head === "none" && !tensors.has("model.embed_tokens.weight"));
   const prefix = bare ? "" : "model.";
-  checkDepth(tensors, `${prefix}layers.`, config.depth, file);
+  checkDepth(tensors, `${prefix}layers.`, config.depth, file, model);
   const names = namesOf(prefix, config);
   const layers = names.blocks.flatMap((block) => linearLayers(block, config));
   const expected = expectedShapes(names, layers, config);
 
-  checkTensors(tensors, expected, (name) => isIgnored(name, names, config), file, `model_type ${config.family}`);
+  checkTensors(tensors, expected, (name) => isIgnored(name, names, config), file, model);
   return { names, layers };
-}
-
-/** A depth far above the file's would make millions of names; a file without any layer is told tensor by tensor. */
-function checkDepth(tensors: ReadonlyMap<string, unknown>, prefix: string, depth: number, file: string): void {
-  const numbers = [...tensors.keys()].flatMap((name) =>
-    name.startsWith(prefix) ? (/^\d+(?=\.)/.exec(name.slice(prefix.length)) ?? []) : [],
-  );
-  const found = new Set(numbers).size;
-  if (depth <= (found || tensors.size)) return;
-  throw new GloraError(
-    "MODEL",
-    `${file}: config.json says num_hidden_layers ${depth}, but the weights hold ${found} ` +
-      `layer${found === 1 ? "" : "s"} (${prefix}0 and so on). Give the config and the weights of one model.`,
-    { file, expected: depth, actual: found },
-  );
 }
 
 /** Buffers of old checkpoints that the config implies, and a head that is not used: tied, or of a bare model. */

@@ -112,13 +112,13 @@ test("a depth above the file's is told as such, without a name for each block", 
     expect.objectContaining({
       code: "MODEL",
       message:
-        "vit: config.json (vit_tiny_patch16_224) says a depth of 10000000, but the weights hold " +
-        `${parsed.depth} blocks (blocks.0 and so on). Give the config and the weights of one model.`,
+        "vit: config.json (vit_tiny_patch16_224) says 10000000 layers, but the weights hold " +
+        `${parsed.depth} layers (blocks.0 and so on). Give the config and the weights of one model.`,
     }),
   );
-  expect(check(tensors, parsed.depth + 1)).toThrow(`says a depth of ${parsed.depth + 1}`);
-  expect(check({ "patch_embed.proj.weight": [1] }, 10_000_000)).toThrow("the weights hold 0 blocks");
-  expect(check({ "patch_embed.proj.weight": [1], "blocks.0.x": [1] }, 2)).toThrow("the weights hold 1 block (");
+  expect(check(tensors, parsed.depth + 1)).toThrow(`says ${parsed.depth + 1} layers`);
+  expect(check({ "patch_embed.proj.weight": [1] }, 10_000_000)).toThrow("the weights hold 0 layers");
+  expect(check({ "patch_embed.proj.weight": [1], "blocks.0.x": [1] }, 2)).toThrow("the weights hold 1 layer (");
 });
 
 test("integers are no weights", () => {

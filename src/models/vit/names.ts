@@ -1,6 +1,5 @@
-import { GloraError } from "../../base/errors.js";
 import type { TensorEntry } from "../../formats/safetensors.js";
-import { checkTensors } from "../check-tensors.js";
+import { checkDepth, checkTensors } from "../check-tensors.js";
 import type { LinearLayer } from "../model.js";
 import { patchGrid, type VitConfig, type VitLibrary } from "./config.js";
 
@@ -135,34 +134,14 @@ export function checkVitTensors(
 ): VitTensors {
   const ofLibrary = SPELLINGS.filter(({ library }) => library === config.library);
   const spelling = ofLibrary.find(({ sign }) => tensors.has(sign)) ?? ofLibrary[0]!;
-  checkDepth(tensors, spelling, config, file);
+  const { norm1 } = spelling.block;
+  checkDepth(tensors, norm1.slice(0, norm1.indexOf("#")), config.depth, file, config.architecture);
   const names = namesOf(spelling, config);
   const layers = names.blocks.flatMap((block) => linearLayers(block, config));
   const expected = expectedShapes(names, layers, config);
 
   checkTensors(tensors, expected, (name) => spelling.ignored.test(name), file, config.architecture);
   return { names, layers };
-}
-
-/** A depth far above the file's would make millions of names; a file without any block is told tensor by tensor. */
-function checkDepth(
-  tensors: ReadonlyMap<string, unknown>,
-  { block }: Spelling,
-  { depth, architecture }: VitConfig,
-  file: string,
-): void {
-  const prefix = block.norm1.slice(0, block.norm1.indexOf("#"));
-  const numbers = [...tensors.keys()].flatMap((name) =>
-    name.startsWith(prefix) ? (/^\d+(?=\.)/.exec(name.slice(prefix.length)) ?? []) : [],
-  );
-  const blocks = new Set(numbers).size;
-  if (depth <= (blocks || tensors.size)) return;
-  throw new GloraError(
-    "MODEL",
-    `${file}: config.json (${architecture}) says a depth of ${depth}, but the weights hold ${blocks} ` +
-      `block${blocks === 1 ? "" : "s"} (${prefix}0 and so on). Give the config and the weights of one model.`,
-    { file, expected: depth, actual: blocks },
-  );
 }
 
 function namesOf({ names, block }: Spelling, config: VitConfig): VitNames {

@@ -10,7 +10,7 @@ import { openFolder } from "../formats/folder.node.js";
 import { encodeSafetensors } from "../formats/safetensors-writer.js";
 import { memorySource } from "../formats/source.js";
 import { type Adapter, encodeAdapter, loadAdapter, openAdapter } from "./adapter-file.js";
-import { describeBase, saveAdapter, verifyBase } from "./adapter-file.node.js";
+import { describeBase, openAdapterPath, saveAdapter, verifyBase } from "./adapter-file.node.js";
 import { fixedTable } from "./parameters.js";
 import { allStructures, layerShape, nameOf } from "./reference.fixtures.js";
 import { type Genome, NO_CHANGE } from "./structure.js";
@@ -264,6 +264,13 @@ describe("on disk", () => {
     });
     expect((await refusal(saveAdapter(path, adapter))).message).toContain("is not empty");
     expect(await readFile(join(path, "adapter.json"), "utf8")).toBe(before);
+
+    await saveAdapter(join(folder, "run/adapter"), adapter);
+    expect((await openAdapterPath(join(folder, "run/adapter"))).manifest.labels).toEqual(["x", "y", "z"]);
+    const run = join(folder, "run");
+    expect((await refusal(openAdapterPath(run))).message).toBe(
+      `${run}: is a run; its adapter is ${join(run, "adapter")}.`,
+    );
   });
 
   test("the base is verified by the hashes of its files", async () => {

@@ -59,6 +59,11 @@ test("classes of the data that are not the model's are refused, in any order but
   expect((error as GloraError).message).toMatch(
     /expected 3 classes \(north, east, south\), found 3 classes \(south, east, north\)/,
   );
+  const unnamed = { ...model, labels: TINY_LABELS.map((_, i) => `LABEL_${i}`) };
+  expect(await testModel(unnamed, other)).toMatchObject({ examples: (await other.prepare(model.input)).test.size });
+  await expect(testModel(unnamed, tinyData({ labels: TINY_LABELS.slice(1) }))).rejects.toThrow(
+    "expected 3 classes, found 2 classes (east, south)",
+  );
   const several = { ...tinyData(), task: { kind: "multi-label", labels: TINY_LABELS } } as const;
   await expect(testModel(model, several)).rejects.toThrow(
     "corners asks for labels of each example, any number of them, which tiny was not trained to say. ",

@@ -17,7 +17,7 @@ export interface TestOptions extends Pick<EvaluateOptions, "batchSize" | "signal
 
 /**
  * @throws {GloraError} MODEL if the model has no head, or a logit is not finite; DATA if it says something else than the data asks
- *   for, its classes are not the data's, in the same order, or the split is empty
+ *   for, its classes are not the data's, in the same order (or, where they have no names, as many), or the split is empty
  */
 export async function testModel(subject: Model | AdaptedModel, data: Dataset, o: TestOptions = {}): Promise<Metrics> {
   const { split: name = "test", ...options } = o;
@@ -34,11 +34,13 @@ export async function testModel(subject: Model | AdaptedModel, data: Dataset, o:
   const { labels } = model;
   const own = labelsOf(data.task);
   const outputs = model.head?.trained ? model.head.out : 0;
-  if (labels ? String(labels) !== String(own) : outputs !== own.length)
+  // Outputs without names of their own, as transformers writes them, are the data's classes in their order.
+  const named = labels?.some((label, i) => label !== `LABEL_${i}`);
+  if (named ? String(labels) !== String(own) : outputs !== own.length)
     throw new GloraError(
       "DATA",
       `The classes of ${data.name} are not those of the model, in its order: expected ` +
-        `${labels ? show(labels) : `${outputs} classes`}, found ${show(own)}. ` +
+        `${named ? show(labels!) : `${outputs} classes`}, found ${show(own)}. ` +
         "Score a model that was trained on these classes.",
       { expected: labels, actual: own },
     );

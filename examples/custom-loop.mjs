@@ -6,6 +6,7 @@ import {
   embeddedModel,
   evaluate,
   fixedModel,
+  lossFeeds,
   onlyGenome,
   openModel,
   presetSpace,
@@ -39,8 +40,7 @@ for (let step = 0; step < STEPS; step++) {
     .slice(0, BATCH);
   const outputs = await session.run({
     ...(await train.inputs(indices)),
-    labels: { dtype: "int32", shape: [BATCH], data: Int32Array.from(indices, (i) => train.labels[i]) },
-    row_weights: { dtype: "float32", shape: [BATCH], data: new Float32Array(BATCH).fill(1 / BATCH) },
+    ...lossFeeds(model, train.targets(indices), new Float32Array(BATCH).fill(1 / BATCH)),
     ...trainableFeeds(lora),
   });
   pullBack(lora, outputs.gradients.data, gradients);
@@ -51,6 +51,6 @@ for (let step = 0; step < STEPS; step++) {
 await session.dispose();
 
 const scoring = await model.runtime.open(adaptedGraph(model, { layout: lora.layout, head: "trainable" }));
-const { accuracy } = await evaluate(scoring, test, data.labels.length, { feeds: trainableFeeds(lora) });
+const { accuracy } = await evaluate(scoring, test, model, { feeds: trainableFeeds(lora) });
 console.log(`test accuracy ${accuracy.toFixed(3)}`);
 await model.runtime.dispose();

@@ -1,137 +1,201 @@
-// Time and memory of training steps, against the machine's own products: what bench/README.md explains.
+// Time and memory of training steps and forward passes, beside PyTorch where it is installed: what bench/README.md explains.
 //
-//     npm run bench [-- --quick] [--out FILE] [--only vector,lora]
-import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { cpus, loadavg, tmpdir, totalmem } from "node:os";
+//     npm run bench [-- --quick] [--python PATH] [--smollm2 FOLDER] [--only vector,lora] [--profile] [--threads N]
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs, promisify } from "node:util";
-import { embeddedModel } from "../dist/index.js";
-import { CONFIGURATIONS } from "./configurations.mjs";
+import { parseArgs } from "node:util";
+import { embeddedModel, encodeSafetensors, mergeModel, openModel, rngStream } from "../dist/index.js";
+import { examples, LOW_RANK, structuresOf, trainedModel } from "./configurations.mjs";
+import { IMAGE_GROUPS, MICRO_GROUPS, TEXT_GROUPS } from "./groups.mjs";
+import { machine, peersOf } from "./machine.mjs";
+import { askOnce, takeTurns, WARM_UP } from "./rounds.mjs";
+import { sidesOf } from "./sides.mjs";
+import { printComparison, printProfile, shareOf } from "./tables.mjs";
 import { writeVit } from "./vit.mjs";
+
+/**
+ * @import { Images, Texts } from "./configurations.mjs"
+ * @import { Group } from "./groups.mjs"
+ * @import { Result } from "./rounds.mjs"
+ */
 
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
-    out: { type: "string" },
+    profile: { type: "boolean", default: false },
+    python: { type: "string", default: "python3" },
+    smollm2: { type: "string" },
     only: { type: "string" },
+    threads: { type: "string" },
+    out: { type: "string" },
     seed: { type: "string", default: "0" },
   },
 });
 const seed = Number(values.seed);
-const sizes = values.quick
-  ? { layers: 1, steps: 3, microSteps: 5, candidates: 3 }
-  : { layers: 6, steps: 15, microSteps: 60, candidates: 20 };
-const names = values.only?.split(",") ?? Object.keys(CONFIGURATIONS);
-
-/** One measurement in a process of its own. @param {string} what @param {Record<string, unknown>} options */
-async function measure(what, options) {
-  const script = fileURLToPath(new URL("./measure.mjs", import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [script, what, JSON.stringify(options)]);
-  return JSON.parse(stdout);
-}
+const size = values.quick
+  ? { layers: 1, rounds: 3, microRounds: 5, candidates: 3, profiled: 1, tokens: 32 }
+  : { layers: 6, rounds: 15, microRounds: 60, candidates: 20, profiled: 5, tokens: 128 };
+const only = values.only?.split(",");
+const smollm2 = values.smollm2 ?? process.env["GLORA_SMOLLM2"];
+const CLASSES = 100;
 
 const folder = await mkdtemp(join(tmpdir(), "glora-bench-"));
 try {
-  const about = { ...(await machine()), seed, ...(values.quick && { quick: true }) };
-  console.log(`${about.cpu}, ${about.cores} cores, ${about.flags.join(" ") || "no vector flags found"}`);
-  console.log(`node ${about.node}, glora ${about.glora}, onnxruntime-node ${about.onnxruntime}, seed ${seed}`);
-  if (about.load > 0.5) console.log(`The machine is not quiet: load ${about.load}. Compare the ratios, not the times.`);
-
-  const setting = { model: folder, batch: 8, size: 224, steps: sizes.steps, seed };
-  console.log(
-    `\nViT-B/16, ${sizes.layers} layers, batch ${setting.batch}, ${setting.size} pixels, float32, ${setting.steps} steps`,
-  );
-  await writeVit(folder, { layers: sizes.layers, classes: 100, seed });
-  const steps = await table(names, setting);
-
-  const small = { model: embeddedModel, batch: 32, size: 32, steps: sizes.microSteps, seed };
-  console.log(`\nvit-micro, batch ${small.batch}, ${small.size} pixels, ${small.steps} steps`);
-  const micro = await table(
-    names.filter((name) => ["supernet-drawn", "vector", "lora"].includes(name)),
-    small,
-  );
-
-  const search = await measure("search", { candidates: sizes.candidates, seed });
-  const rate = 1000 / search.milliseconds.median;
-  console.log(
-    `\nsearch of the embedded default: ${rate.toFixed(1)} candidates a second (${search.images} validation images each)`,
-  );
-
-  const result = {
-    ...about,
-    vit: { layers: sizes.layers, ...setting, model: "random ViT-B/16", steps },
-    micro: { ...small, model: "vit-micro", steps: micro },
-    search,
-  };
-  const out =
-    values.out ?? (values.quick ? undefined : fileURLToPath(new URL(`./results/${about.slug}.json`, import.meta.url)));
-  if (out) {
-    await mkdir(dirname(out), { recursive: true });
-    await writeFile(out, `${JSON.stringify(result, undefined, 2)}\n`);
-    console.log(`\nwritten to ${out}`);
-  }
+  await benchmark();
 } finally {
   await rm(folder, { recursive: true });
 }
 
-/** Measures configurations one after the other and prints a line for each. @param {string[]} which @param {Record<string, unknown>} setting */
-async function table(which, setting) {
-  console.log(row(["", "ms a step", "best", "products", "share", "GFLOP/s", "MB"]));
-  const rows = [];
-  for (const name of which) {
-    const m = await measure("step", { ...setting, configuration: name });
-    rows.push(m);
-    const text = CONFIGURATIONS[name]?.text ?? name;
-    const share = `${(100 * m.shareOfProducts).toFixed(1)} %`;
-    const { milliseconds: ms, productGflops: peak } = m;
+async function benchmark() {
+  const peers = await peersOf(values.python);
+  const found = await machine();
+  const threads = Number(values.threads ?? found.cores);
+  const about = { ...found, threads, seed, warmUp: WARM_UP, rounds: size.rounds, ...(peers && { peers }) };
+  console.log(`${about.cpu}, ${about.threads} threads, ${about.flags.join(" ") || "no vector flags found"}`);
+  const libraries = { node: about.node, glora: about.glora, "onnxruntime-node": about.onnxruntime, ...peers };
+  console.log(`${Object.entries(libraries).flat().join(" ")}, seed ${seed}`);
+  if (!peers)
+    console.log(`${values.python} lacks torch, timm, transformers or peft: there is nothing to compare with.`);
+  if (about.load > 0.5)
     console.log(
-      row([
-        text,
-        ms.median.toFixed(1),
-        ms.best.toFixed(1),
-        m.products.median.toFixed(1),
-        share,
-        peak.median.toFixed(0),
-        `${m.megabytes}`,
-      ]),
+      `The machine is not quiet (load ${about.load}): with --threads 1, ratios of processor time still mean something.`,
     );
+  const sides = sidesOf({ threads, seed, ...(peers && { python: values.python }) });
+
+  /** @type {Record<string, unknown>} */ const results = {};
+  if (wanted("products")) results["products"] = await products(sides);
+  const vit = join(folder, "vit");
+  await writeVit(vit, { layers: size.layers, classes: CLASSES, seed });
+  /** @type {Images} */
+  const images = { kind: "images", batch: 8, size: 224, classes: CLASSES, seed };
+  results["vit"] = await compare(IMAGE_GROUPS, vit, images, sides, {
+    title: `ViT-B/16 of random weights, ${size.layers} layers, batch ${images.batch}, ${images.size} pixels`,
+  });
+  if (wanted("merged")) results["merged"] = await merged(vit, images, sides);
+  if (smollm2) results["smollm2"] = await language(smollm2, sides);
+  else console.log("\nNo language model: name the folder of SmolLM2-135M by --smollm2 or GLORA_SMOLLM2.");
+  /** @type {Images} */
+  const small = { kind: "images", batch: 32, size: 32, classes: CLASSES, seed };
+  results["micro"] = await compare(MICRO_GROUPS, embeddedModel, small, sides, {
+    title: `vit-micro, batch ${small.batch}, ${small.size} pixels`,
+    rounds: size.microRounds,
+  });
+  if (wanted("search")) results["search"] = await search(sides);
+
+  const whole = !values.quick && !only;
+  const own = whole ? fileURLToPath(new URL(`./results/${about.slug}.json`, import.meta.url)) : undefined;
+  const out = values.out ?? own;
+  if (!out) return;
+  await mkdir(dirname(out), { recursive: true });
+  await writeFile(out, `${JSON.stringify({ ...about, ...results }, undefined, 1)}\n`);
+  console.log(`\nwritten to ${out}`);
+}
+
+/** @typedef {ReturnType<typeof sidesOf>} Sides */
+
+/** @param {string} key */
+function wanted(key) {
+  return !only || only.includes(key);
+}
+
+/** ONNX Runtime's products beside PyTorch's: whose library is faster, before anything is adapted. @param {Sides} sides */
+async function products(sides) {
+  const results = await takeTurns(sides.products(), { rounds: 4 * size.rounds, request: () => ({}) });
+  printComparison("products of 1576×768 by 768×3072", results);
+  return results;
+}
+
+/**
+ * Every group of steps, and where the time of ours goes.
+ * @param {Record<string, Group>} groups @param {string} model @param {Images | Texts} o @param {Sides} sides
+ * @param {{ title: string, rounds?: number }} how
+ */
+async function compare(groups, model, o, { ours, torch, products }, { title, rounds = size.rounds }) {
+  const chosen = Object.entries(groups).filter(([key]) => wanted(key));
+  if (chosen.length === 0) return undefined;
+  console.log(`\n# ${title}`);
+  const data = join(folder, "examples.safetensors");
+  await writeExamples(data, o);
+  const opened = await openModel(model);
+  /** @type {Record<string, unknown>} */ const all = {};
+  for (const [key, group] of chosen) {
+    const draw = structuresOf(opened, rngStream(seed, "structures"));
+    const request = () => (group.drawn ? { structures: draw() } : {});
+    const own = { model, configuration: group.ours, examples: o };
+    const peers = Object.entries(group.peers).flatMap(([name, configuration]) =>
+      torch(name, { task: "step", model, configuration, examples: data }),
+    );
+    const results = await takeTurns([ours("glora", { task: "step", ...own }), ...peers, ...products()], {
+      rounds,
+      request,
+    });
+    const profile = await askOnce(ours("profile", { task: "profile", ...own, runs: size.profiled }), request());
+    printComparison(`${group.title} (products are ${shareOf(profile)} of a step)`, results);
+    if (group.same) assertSameLoss(results);
+    if (values.profile) printProfile(profile);
+    all[key] = { sides: results, profile };
   }
-  return rows;
+  await opened.runtime.dispose();
+  return { model: title, ...o, ...all };
 }
 
-/** @param {string[]} cells */
-function row([name = "", ...cells]) {
-  return name.padEnd(42) + cells.map((cell) => cell.padStart(10)).join("");
+/** That both sides compute the same. float32, in another order of sums: 1e-4 is far above it. @param {Result[]} results */
+function assertSameLoss(results) {
+  const losses = results.flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
+  const [low, high] = [Math.min(...losses), Math.max(...losses)];
+  if (high - low > 1e-4 * high) throw new Error(`The losses differ: ${losses.join(", ")}.`);
+  console.log(`the same loss: ${losses.map((loss) => loss.toFixed(5)).join(", ")}`);
 }
 
-/** What a time depends on. */
-async function machine() {
-  const packageJson = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
-  const require = createRequire(import.meta.url);
-  const { version: onnxruntime } = require("onnxruntime-node/package.json");
-  const info = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
-  const found = new Set(/^flags\s*:\s*(.*)$/m.exec(info)?.[1]?.split(" "));
-  const flags = ["avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile"].filter((f) =>
-    found.has(f),
-  );
-  const cpu = cpus()[0]?.model.trim() ?? "unknown";
-  const widest = ["amx_tile", "avx512f", "avx2"].find((f) => found.has(f));
-  return {
-    date: new Date().toISOString().slice(0, 10),
-    cpu,
-    slug: [cpu, widest]
-      .join(" ")
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]+/g, "-"),
-    cores: cpus().length,
-    flags,
-    memoryGigabytes: Math.round(totalmem() / 2 ** 30),
-    load: loadavg()[0] ?? 0,
-    node: process.versions.node,
-    glora: packageJson.version,
-    onnxruntime,
-  };
+/** The forward pass of a base, of the same with a low-rank adapter, and of the two merged. @param {string} base @param {Images} o @param {Sides} sides */
+async function merged(base, o, { ours }) {
+  const out = join(folder, "merged");
+  const model = await openModel(base);
+  const { pixel_values } = examples({ ...o, batch: 1 });
+  const adapted = trainedModel(model, LOW_RANK, rngStream(seed, "adapter"));
+  await mergeModel(adapted, out, { inputs: pixel_values ? { pixel_values } : {} });
+  await model.runtime.dispose();
+  const forward = (/** @type {string} */ name, /** @type {string} */ folder, configuration = "stored") =>
+    ours(name, { task: "forward", model: folder, configuration, examples: o });
+  const sides = [forward("base", base), forward("merged", out), forward("adapter beside the base", base, "adapted")];
+  const results = await takeTurns(sides, { rounds: 2 * size.rounds, request: () => ({}) });
+  printComparison(`forward pass, ${o.batch} images`, results);
+  return results;
+}
+
+/** @param {string} model @param {Sides} sides */
+async function language(model, sides) {
+  const opened = await openModel(model);
+  const vocabulary = opened.head?.out ?? 1;
+  await opened.runtime.dispose();
+  /** @type {Texts} */
+  const texts = { kind: "texts", batch: 4, tokens: size.tokens, vocabulary, seed };
+  const title = `SmolLM2-135M, attention layers, ${texts.batch} texts of ${texts.tokens} tokens, each of which is scored`;
+  return compare(TEXT_GROUPS, model, texts, sides, { title });
+}
+
+/** Candidates a second in the search of the embedded default. @param {Sides} sides */
+async function search({ ours }) {
+  const [result] = await takeTurns([ours("a candidate", { task: "search" })], {
+    rounds: size.candidates,
+    request: () => ({}),
+  });
+  const rate = 1000 / (result?.milliseconds.median ?? Number.NaN);
+  console.log(`\nsearch of the embedded default: ${rate.toFixed(1)} candidates a second, 400 images each`);
+  return result;
+}
+
+/** What PyTorch reads. @param {string} path @param {Images | Texts} o */
+async function writeExamples(path, o) {
+  const { row_weights: _, ...tensors } = examples(o);
+  const dtypes = { float32: "F32", int64: "I64", int32: "I32" };
+  const stored = Object.entries(tensors).map(([name, { dtype, shape, data }]) => ({
+    name,
+    dtype: /** @type {"F32"} */ (dtypes[/** @type {keyof dtypes} */ (dtype)]),
+    shape,
+    data: new Uint8Array(/** @type {Float32Array} */ (data).buffer),
+  }));
+  await writeFile(path, encodeSafetensors(stored));
 }

@@ -1,11 +1,11 @@
 /** glora for Node.js: the core, and what reads and writes files. */
 
 export { describeBase, openAdapterPath, saveAdapter, verifyBase } from "./adapters/adapter-file.node.js";
-export { type MergeOptions, type MergeResult, mergeModel } from "./adapters/export.node.js";
+export { type MergeResult, mergeModel } from "./adapters/export.node.js";
 export { exportPeft } from "./adapters/interchange/export-peft.node.js";
 export { digits } from "./data/digits.node.js";
 export { imageFiles } from "./data/image-files.node.js";
-export { type ImageFolder, type ImageFolderOptions, imageFolder } from "./data/image-folder.node.js";
+export { type ImageFolder, imageFolder } from "./data/image-folder.node.js";
 export { type DataSource, openData } from "./data/open.node.js";
 export { previewExamples, type TextPreview } from "./data/text/preview.js";
 export { textData } from "./data/text/text-data.node.js";

@@ -33,10 +33,11 @@ def open_transformers(folder):
     model, info = transformers.AutoModelForImageClassification.from_pretrained(
         folder, dtype=torch.float32, output_loading_info=True
     )
-    size = model.config.image_size
+    seen = getattr(model.config, "vision_config", model.config)
+    size = seen.image_size
     size = [size, size] if isinstance(size, int) else size
     problems = {kind: sorted(map(str, found)) for kind, found in info.items() if found}
-    return f"transformers {transformers.__version__}", model.eval(), [model.config.num_channels, *size], problems
+    return f"transformers {transformers.__version__}", model.eval(), [seen.num_channels, *size], problems
 
 
 def run_glora(command, folder, shape):

@@ -35,16 +35,19 @@ export interface BudgetFacts {
   /** Of the model's parameters. */
   readonly share: number;
   readonly parameters: number;
-  /** The most parameters that a structure of the whole space has within it; null: none has so few. */
-  readonly glora: number | null;
-  /** The largest rank of LoRA on every layer within it; 0: none. */
-  readonly loraRank: number;
-  /** Methods without a rank that fit into it. */
-  readonly fits: readonly PresetName[];
+  /** Methods of which a structure is within it, with the most parameters that one has there. */
+  readonly methods: readonly MethodWithin[];
+}
+
+export interface MethodWithin {
+  readonly method: PresetName;
+  /** The largest that the budget allows; absent where the method has none, or chooses a rank for each layer. */
+  readonly rank?: number;
+  readonly parameters: number;
 }
 
 const RANKED = ["lora", "hira"] as const;
-const UNRANKED = ["bitfit", "ssf", "vpt"] as const;
+const UNRANKED = ["bitfit", "ssf", "vpt", "linear"] as const;
 const RANKS = [1, 4, 8, 16];
 const SHARES = [0.001, 0.01, 0.05];
 
@@ -55,6 +58,7 @@ export function inspectModel(model: Model): ModelFacts {
   const chosen = selectLayers(layers, model.targets);
   const glora = presetSpace("glora", chosen);
   const full = fullRank(chosen);
+  const unranked = UNRANKED.map((method) => ({ method, space: presetSpace(method, chosen) }));
   const methods: MethodCost[] = [
     ...RANKED.flatMap((method) =>
       RANKS.filter((rank) => rank <= full).map((rank) => ({
@@ -63,19 +67,23 @@ export function inspectModel(model: Model): ModelFacts {
         ...range(presetSpace(method, chosen, { rank })),
       })),
     ),
-    ...UNRANKED.map((method) => ({ method, ...range(presetSpace(method, chosen)) })),
+    ...unranked.map(({ method, space }) => ({ method, ...range(space) })),
     { method: "glora", rank: Math.min(8, full), ...range(glora) },
   ];
-  const loraStep = methods.find(({ method, rank }) => method === "lora" && rank === 1)!.largest;
   const budgets = SHARES.map((share): BudgetFacts => {
     const budget = Math.floor(share * parameters);
-    return {
-      share,
-      parameters: budget,
-      glora: feasibility(glora, { min: 0, max: budget }).below ?? null,
-      loraRank: Math.floor(budget / loraStep),
-      fits: methods.filter(({ rank, largest }) => rank === undefined && largest <= budget).map(({ method }) => method),
-    };
+    const ranked = RANKED.flatMap((method) => {
+      // The count is linear in the rank.
+      const rank = Math.min(full, Math.floor(budget / range(presetSpace(method, chosen, { rank: 1 })).largest));
+      return rank === 0 ? [] : [{ method, rank, space: presetSpace(method, chosen, { rank }) }];
+    });
+    const within = [...ranked, ...unranked, { method: "glora" as const, space: glora }].flatMap(
+      ({ space, ...method }) => {
+        const { below } = feasibility(space, { min: 0, max: budget });
+        return below === undefined ? [] : [{ ...method, parameters: below }];
+      },
+    );
+    return { share, parameters: budget, methods: within };
   });
   return {
     name,

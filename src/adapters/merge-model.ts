@@ -73,7 +73,7 @@ export function mergedTensors(adapted: AdaptedModel): MergedTensor[] {
     return layer.bias || added ? [weight, bias] : [weight];
   });
   const merged = new Set(tensors.map(({ name }) => name));
-  const replaced = [...(adapted.replaced ?? [])].filter(([name]) => !merged.has(name));
+  const replaced = [...(model.changed ?? []), ...(adapted.replaced ?? [])].filter(([name]) => !merged.has(name));
   return [
     ...tensors,
     ...replaced.map(

@@ -4,6 +4,7 @@ import type { Measure } from "../search/compare-plan.js";
 import type { Spread } from "../search/compare-statistics.js";
 import type { ComparisonSummary, MethodSummary } from "../search/compare-summary.js";
 import { methodLabel, scaled } from "./compare-report.js";
+import { along, axis, dot, horizontal, picture, text, vertical } from "./svg.js";
 
 interface Panel {
   readonly title: string;
@@ -13,7 +14,6 @@ interface Panel {
 
 /** Pixels. */
 const [ROW, WIDTH, GAP, TOP, BOTTOM, CHARACTER] = [28, 220, 28, 44, 48, 7.2];
-const [INK, FAINT, MARK, OTHER] = ["#1f2328", "#d0d7de", "#0969da", "#8c959f"];
 
 /** An SVG: the mean as a dot, ± one standard deviation as a line, single seeds as strokes, the reference as a dashed line. */
 export function drawComparison({ data, plan }: Comparison, { methods, measure, reference }: ComparisonSummary): string {
@@ -33,16 +33,10 @@ export function drawComparison({ data, plan }: Comparison, { methods, measure, r
   const drawn = panels.map((panel, i) => drawPanel(panel, rows, left + i * (WIDTH + GAP), reference));
   const seeds = plan.seeds.length > 1 ? `, ± one standard deviation over ${plan.seeds.length} seeds` : "";
   const title = `Test scores by method${seeds}; dashed: ${reference}`;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${round(width)}" height="${height}" viewBox="0 0 ${round(width)} ${height}" ` +
-      `font-family="system-ui, sans-serif" font-size="13" fill="${INK}" role="img">`,
-    `<title>${escaped(title)}</title>`,
-    `<rect width="100%" height="100%" fill="#ffffff"/>`,
-    ...labels,
-    ...drawn.flat(),
-    text(left, height - 8, title, { size: 11 }),
-    "</svg>\n",
-  ].join("\n");
+  return picture(
+    { width, height, title: `Methods compared on ${data.map(({ name }) => name).join(", ")}`, description: title },
+    [...labels, ...drawn.flat(), text(left, height - 8, title, { size: 11 })],
+  );
 }
 
 const middle = (row: number): number => TOP + ROW * (row + 0.5);
@@ -54,13 +48,13 @@ function drawPanel({ title, measure, spread }: Panel, rows: readonly MethodSumma
   const unit = measure.key === "loss" ? measure.title : `${measure.title}, %`;
   const head = [
     text(x0 + WIDTH / 2, TOP - 14, `${title} (${unit})`, { anchor: "middle", weight: 600 }),
-    line(x0, bottom, x0 + WIDTH, bottom, OTHER),
+    horizontal(x0, x0 + WIDTH, bottom, "quiet"),
   ];
   if (ends.length === 0) return head;
-  const { low, high, ticks } = axis(Math.min(...ends), Math.max(...ends));
-  const at = (value: number): number => x0 + (WIDTH * (value - low)) / (high - low);
-  const scale = ticks.flatMap((tick) => [
-    line(at(tick), TOP, at(tick), bottom, FAINT),
+  const scale = axis(Math.min(...ends), Math.max(...ends));
+  const at = along(scale, x0, x0 + WIDTH);
+  const ticks = scale.ticks.flatMap((tick) => [
+    vertical(at(tick), TOP, bottom, "faint"),
     text(at(tick), bottom + 16, scaled(tick, measure), { anchor: "middle", size: 11 }),
   ]);
   const base = found[rows.findIndex(({ method }) => method === reference)];
@@ -68,50 +62,14 @@ function drawPanel({ title, measure, spread }: Panel, rows: readonly MethodSumma
     if (!s) return [];
     const y = middle(i);
     return [
-      ...s.values.map((value) => line(at(value), y - 6, at(value), y + 6, OTHER)),
-      line(at(s.mean - noise(s)), y, at(s.mean + noise(s)), y, MARK, 2),
-      `<circle cx="${round(at(s.mean))}" cy="${y}" r="4.5" fill="${MARK}"/>`,
+      ...s.values.map((value) => vertical(at(value), y - 6, y + 6, "quiet")),
+      horizontal(at(s.mean - noise(s)), at(s.mean + noise(s)), y, "blue", { width: 2 }),
+      dot([at(s.mean), y], 4.5, "blue"),
     ];
   });
-  const dashed = base ? [line(at(base.mean), TOP, at(base.mean), bottom, OTHER, 1, "4 3")] : [];
-  return [...head, ...scale, ...dashed, ...marks];
+  const dashed = base ? [vertical(at(base.mean), TOP, bottom, "quiet", { dash: "4 3" })] : [];
+  return [...head, ...ticks, ...dashed, ...marks];
 }
 
 /** A standard deviation; nothing where there is none. */
 const noise = ({ deviation }: Spread): number => (Number.isNaN(deviation) ? 0 : deviation);
-
-/** Ends of an axis with room at both, and round numbers between them. */
-function axis(least: number, most: number) {
-  const room = most > least ? 0.06 * (most - least) : 0.01 + 0.05 * Math.abs(most);
-  const [low, high] = [least - room, most + room];
-  const rough = (high - low) / 6;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough)!;
-  const first = Math.ceil(low / step);
-  const ticks = Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step);
-  return { low, high, ticks };
-}
-
-const round = (n: number): number => Math.round(10 * n) / 10;
-
-const line = (x1: number, y1: number, x2: number, y2: number, colour: string, width = 1, dash?: string): string =>
-  `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" stroke="${colour}" stroke-width="${width}"` +
-  `${dash === undefined ? "" : ` stroke-dasharray="${dash}"`}/>`;
-
-interface TextStyle {
-  readonly anchor?: "start" | "middle" | "end";
-  readonly size?: number;
-  readonly weight?: number;
-}
-
-const text = (
-  x: number,
-  y: number,
-  content: string,
-  { anchor = "start", size = 13, weight = 400 }: TextStyle,
-): string =>
-  `<text x="${round(x)}" y="${round(y + 4)}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}">` +
-  `${escaped(content)}</text>`;
-
-const escaped = (content: string): string =>
-  content.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]!);

@@ -41,10 +41,10 @@ export const writingOf = ({ maxTokens, temperature, topK, topP, repetitionPenalt
 /** Runs the body with a model ready to write, and closes it behind it. */
 export async function withGenerator(
   path: string,
-  { adapter, pack, config, device }: Values,
+  { adapter, pack, config, device, imageSize }: Values,
   body: (generator: TextGenerator) => Promise<void>,
 ): Promise<void> {
-  const model = await openModel(path, given({ config, device }));
+  const model = await openModel(path, given({ config, device, imageSize }));
   try {
     const subject = adapter === undefined ? model : await attachAdapter(model, await openAdapterPath(adapter));
     await body(await openGenerator(subject, pack ? {} : { packWeights: false }));

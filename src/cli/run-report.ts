@@ -22,12 +22,17 @@ export async function savingTo<T>(run: string, body: () => Promise<T>): Promise<
 }
 
 /** Prints a finished run: structure, front and scores; for programs the same as JSON. */
-export function reportRun(run: Run, context: Context, more: Readonly<Record<string, unknown>> = {}): void {
+export function reportRun(
+  run: Run,
+  pictures: readonly string[],
+  context: Context,
+  more: Readonly<Record<string, unknown>> = {},
+): void {
   const { adapted, genome, parameters, validation, test, search, folder, seconds } = run;
   const { paint } = context;
   if (!genome) {
     context.print(`The supernet is trained${folder ? `, in ${folder}` : ""}. Next: glora search ${folder ?? "RUN"}`);
-    context.emit({ run: folder, seconds, ...more });
+    context.emit({ run: folder, pictures, seconds, ...more });
     return;
   }
   if (adapted.space.layers.length > 0)
@@ -39,8 +44,10 @@ export function reportRun(run: Run, context: Context, more: Readonly<Record<stri
   context.print(`${counted(parameters!, "adapter parameter")}, the head not counted.\n`);
   if (validation || test) context.print(metricsTable({ validation, test }, paint));
   if (folder) context.print(`\nRun: ${folder} (adapter: ${folder}/adapter)`);
+  if (pictures.length > 0) context.print(`Pictures: ${pictures.join(", ")}`);
   context.emit({
     run: folder,
+    pictures,
     parameters,
     validation,
     test,

@@ -35,6 +35,11 @@ export const modelOptions = {
     "where graphs run: cpu, webgpu, cuda, wasm or auto",
     oneOf(["cpu", "webgpu", "cuda", "wasm", "auto"]),
   ),
+  imageSize: option(
+    "pixels",
+    "edge of the images that a ViT takes; default: its own (positions are resampled)",
+    parsePositive,
+  ),
 };
 
 const parseColumn = (text: string): string | number => (/^[1-9]\d*$/.test(text) ? Number(text) : parseText(text));
@@ -193,6 +198,7 @@ export const searchOptions = {
   crossovers: option("count", "children of two parents in each generation", parsePositive),
   mutationRate: option("share", "probability that a mutant redraws the form of a tensor", parseShare),
   fitness: option("name", "what candidates are ranked by on the validation split", oneOf(["accuracy", "loss"])),
+  finalists: option("count", "structures that are trained further before one of them is chosen", parsePositive),
 };
 
 /** TaskFitnessSettings. */

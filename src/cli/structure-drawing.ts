@@ -61,7 +61,7 @@ export function drawStructure(
 }
 
 /** A name up to its first number, and what follows: "blocks.0" and "attn.qkv". */
-function splitName(name: string): { block: string; rest: string } {
+export function splitName(name: string): { block: string; rest: string } {
   const [, block, rest] = /^(.*?\.\d+)\.(.+)$/.exec(name) ?? [];
   return block !== undefined && rest !== undefined ? { block, rest } : { block: "", rest: name };
 }

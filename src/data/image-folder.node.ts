@@ -1,21 +1,12 @@
 import { basename, join, resolve } from "node:path";
-import { GloraError } from "../base/errors.js";
 import { type Dataset, type SplitName, splitNames } from "./dataset.js";
 import { decodeImage, imageExtensions } from "./image.node.js";
 import { imageDataset } from "./image-dataset.js";
 import type { ImageSource } from "./image-split.js";
-import { asPython, type ImageTree, imageTree } from "./image-tree.node.js";
+import { type ImageTree, imageTree } from "./image-tree.node.js";
 import { dataError } from "./problems.js";
-import { type Shares, splitClass } from "./stratify.js";
-
-export interface ImageFolderOptions {
-  /** Share of each class, 0 … 1, for the splits that have no folder of their own; 0.15 each unless said. */
-  readonly split?: { readonly validation?: number; readonly test?: number };
-  /** Seed of the split; 0 unless said. */
-  readonly seed?: number;
-  /** Bytes for keeping decoded images in memory; 2 GiB unless said. */
-  readonly memory?: number;
-}
+import { asPython } from "./python-order.js";
+import { checkShares, type ImageSplitOptions, type Shares, splitClass } from "./stratify.js";
 
 export interface ImageFolder extends Dataset {
   /** Files that were passed over: endings that are not read, and images outside every class. */
@@ -31,7 +22,7 @@ export interface ImageFolder extends Dataset {
  * @throws {GloraError} DATA, one error for all that is wrong: fewer than two classes, a class without images or with too
  *   few to split, a class in validation or test that train lacks. Unreadable images are found by `prepare`.
  */
-export async function imageFolder(path: string, options: ImageFolderOptions = {}): Promise<ImageFolder> {
+export async function imageFolder(path: string, options: ImageSplitOptions = {}): Promise<ImageFolder> {
   const shares = checkShares(options.split);
   const seed = options.seed ?? 0;
   const tree = await imageTree(path);
@@ -75,19 +66,6 @@ export async function imageFolder(path: string, options: ImageFolderOptions = {}
     }),
   });
   return { ...dataset, ignored };
-}
-
-const defaultShare = 0.15;
-
-function checkShares({ validation = defaultShare, test = defaultShare }: ImageFolderOptions["split"] = {}): Shares {
-  if (!(validation >= 0 && test >= 0 && validation + test < 1))
-    throw new GloraError(
-      "USAGE",
-      `The shares for validation (${validation}) and test (${test}) must not be negative and must leave something to ` +
-        `train on: together below 1.`,
-      { validation, test },
-    );
-  return { validation, test };
 }
 
 /** The images of each class, by the class's name. */

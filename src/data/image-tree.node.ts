@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { messageOf } from "../base/errors.js";
 import { imageExtensions } from "./image.node.js";
 import { dataError } from "./problems.js";
+import { asPython } from "./python-order.js";
 
 /** What lies below a folder, as paths relative to it with "/" between the parts, in Python's order. */
 export interface ImageTree {
@@ -49,6 +50,3 @@ export async function imageTree(root: string): Promise<ImageTree> {
   for (const paths of Object.values(tree)) paths.sort(asPython);
   return tree;
 }
-
-/** Python's order of strings: by code point, which is the order of their UTF-8 bytes. */
-export const asPython = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));

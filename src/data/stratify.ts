@@ -1,5 +1,16 @@
+import { GloraError } from "../base/errors.js";
 import { rngStream } from "../base/rng.js";
 import type { SplitName } from "./dataset.js";
+
+/** How images that lie in no split are divided. */
+export interface ImageSplitOptions {
+  /** Share of each class, 0 … 1, for the splits that have no images of their own; 0.15 each unless said. */
+  readonly split?: { readonly validation?: number; readonly test?: number };
+  /** Seed of the split; 0 unless said. */
+  readonly seed?: number;
+  /** Bytes for keeping decoded images in memory; 2 GiB unless said. */
+  readonly memory?: number;
+}
 
 /** Share of each class that goes to a split, 0 … 1; the rest is for training. */
 export interface Shares {
@@ -30,4 +41,21 @@ export function splitClass<T>(
       .sort((a, b) => a - b)
       .map((index) => examples[index]!);
   return { test: take(0, toTest), validation: take(toTest, held), train: take(held) };
+}
+
+const defaultShare = 0.15;
+
+/** @throws {GloraError} USAGE for shares that leave nothing to train on */
+export function checkShares({
+  validation = defaultShare,
+  test = defaultShare,
+}: ImageSplitOptions["split"] = {}): Shares {
+  if (!(validation >= 0 && test >= 0 && validation + test < 1))
+    throw new GloraError(
+      "USAGE",
+      `The shares for validation (${validation}) and test (${test}) must not be negative and must leave something to ` +
+        `train on: together below 1.`,
+      { validation, test },
+    );
+  return { validation, test };
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { openCheckpoint } from "./checkpoint.js";
 import type { Folder } from "./folder.js";
@@ -54,18 +55,58 @@ test("a name in two shards is taken from the one that the index says", async () 
   );
 });
 
+// Written by torch.save and numpy.savez: scripts/fixtures/weight-files.py.
+const fixture = (name: string): Uint8Array => new Uint8Array(readFileSync(`test/fixtures/weight-files/${name}`));
+
+test("PyTorch's own shards", async () => {
+  const shards = ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"];
+  const index = "pytorch_model.bin.index.json";
+  const files = Object.fromEntries([...shards, index].map((name) => [name, fixture(`timm/${name}`)]));
+  const checkpoint = await openCheckpoint(folder(files));
+  expect([checkpoint.files, checkpoint.index]).toEqual([shards, index]);
+  expect(checkpoint.tensors.get("cls_token")).toMatchObject({ dtype: "F32", shape: [1, 1, 6] });
+  expect(checkpoint.tensors.get("head.bias")!.source.name).toBe(`vit/${shards[1]}`);
+  expect(checkpoint.tensors.size).toBe(32);
+});
+
+test("a file of the name that libraries give goes before others, else the only one is taken", async () => {
+  const opened = async (files: Record<string, Uint8Array>) => (await openCheckpoint(folder(files))).files;
+  const other = { "a.pth": fixture("plain.pth"), "arrays.npz": fixture("arrays.npz") };
+  const bin = { "pytorch_model.bin": fixture("plain.pth") };
+  expect(await opened({ ...other, ...bin, "model.safetensors": weights("a") })).toEqual(["model.safetensors"]);
+  expect(await opened({ ...other, ...bin })).toEqual(["pytorch_model.bin"]);
+  expect(await opened({ "README.md": weights(), "arrays.npz": fixture("arrays.npz") })).toEqual(["arrays.npz"]);
+  expect(await opened({ "b.pt": fixture("parallel.pt") })).toEqual(["b.pt"]);
+  expect(await opened({ "weights.safetensors": weights("a") })).toEqual(["weights.safetensors"]);
+});
+
 test.each<[string, Record<string, Uint8Array | object>, string]>([
-  ["an empty folder", { "config.json": {} }, `vit: has no model.safetensors and no ${INDEX}.`],
   [
-    "weights of PyTorch",
-    { "pytorch_model.bin": weights() },
-    `vit: has no model.safetensors and no ${INDEX}. Found pytorch_model.bin: convert them in Python, with model.save_pretrained(folder) of transformers or safetensors.torch.save_file(state_dict, "model.safetensors").`,
+    "an empty folder",
+    { "config.json": {} },
+    "vit: has no model.safetensors and no other file of weights (.safetensors, .bin, .pth, .pt, .npz).",
   ],
-  ["JAX weights", { "ViT-B_16.npz": weights() }, "Found ViT-B_16.npz: convert them in Python"],
   [
-    "another name",
-    { "weights.safetensors": weights() },
-    "Found weights.safetensors: rename the weights to model.safetensors.",
+    "weights of other libraries",
+    { "flax_model.msgpack": {}, "tf_model.h5": {} },
+    "Found flax_model.msgpack, tf_model.h5: convert them in Python, with model.save_pretrained(folder) of transformers or " +
+      'safetensors.torch.save_file(state_dict, "model.safetensors").',
+  ],
+  [
+    "several files of weights",
+    { "a.safetensors": weights("a"), "b.pth": weights("a"), "c.npz": weights("a") },
+    "vit: holds 3 files of weights, a.safetensors, b.pth, c.npz, and none is called model.safetensors. Give the path of the " +
+      "one that is meant in place of the folder's.",
+  ],
+  [
+    "a .bin that is something else",
+    { "pytorch_model.bin": weights("a") },
+    "vit/pytorch_model.bin: cannot be read as PyTorch's",
+  ],
+  [
+    "a shard of another kind",
+    { [INDEX]: { weight_map: { a: "1.bin" } } },
+    `vit/${INDEX}: "1.bin" is not the name of a .safetensors file in the same folder.`,
   ],
   ["no map", { [INDEX]: { weight_map: [] } }, `vit/${INDEX}: has no weight_map from tensor names to file names.`],
   ["an index that is no object", { [INDEX]: [1] }, "has no weight_map"],

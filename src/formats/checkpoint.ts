@@ -1,8 +1,11 @@
 import { GloraError } from "../base/errors.js";
 import { type Folder, readJson } from "./folder.js";
+import { readNpz } from "./npz.js";
 import { readSafetensors, type TensorEntry } from "./safetensors.js";
+import type { ByteSource } from "./source.js";
+import { readTorch } from "./torch.js";
 
-/** The weights of a model's folder. */
+/** The weights of a model's folder. A tensor looks the same whatever file it comes from. */
 export interface Checkpoint {
   /** Of all files, in the order of `files`, then of their bytes. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
@@ -13,31 +16,68 @@ export interface Checkpoint {
 }
 
 const WEIGHTS = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+
+/** Names that libraries give to weights, and how the files are called that an index may name. The first that is there holds. */
+const LIBRARIES = [
+  { whole: WEIGHTS, index: "model.safetensors.index.json", shard: ".safetensors" },
+  { whole: "pytorch_model.bin", index: "pytorch_model.bin.index.json", shard: ".bin" },
+];
+
+/** Readers by the ends of names. */
+const READERS: Readonly<Record<string, (source: ByteSource) => Promise<ReadonlyMap<string, TensorEntry>>>> = {
+  ".safetensors": async (source) => (await readSafetensors(source)).tensors,
+  ".bin": readTorch,
+  ".pth": readTorch,
+  ".pt": readTorch,
+  ".npz": readNpz,
+};
+
+const readerOf = (file: string) => Object.entries(READERS).find(([end]) => file.endsWith(end))?.[1];
+
+/** Whether a file's name is that of weights that can be read, or of an index of such. */
+export const isWeights = (file: string): boolean =>
+  readerOf(file) !== undefined || LIBRARIES.some(({ index }) => index === file);
+
+/** For messages: ends of the names of weights. */
+export const WEIGHT_ENDINGS: string = Object.keys(READERS).join(", ");
 
 /**
- * Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names. Only headers are read.
- * @throws {GloraError} "FILE" if there are no such weights (with what to do), or a file of them is not valid
+ * Opens the weights of a folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names;
+ * `pytorch_model.bin` or its shards; or else the only file of weights in it, whatever its name. Only headers are read.
+ * @throws {GloraError} "FILE" if there are no weights, or several files without an index (with what to do), or a file of
+ *   them is not valid
  */
 export async function openCheckpoint(folder: Folder): Promise<Checkpoint> {
-  const whole = await folder.open(WEIGHTS);
-  if (whole !== undefined) return { tensors: (await readSafetensors(whole)).tensors, files: [WEIGHTS] };
-  if ((await folder.open(INDEX)) === undefined) throw await noWeights(folder);
+  for (const { whole, index, shard } of LIBRARIES) {
+    const source = await folder.open(whole);
+    if (source !== undefined) return openWhole(whole, source);
+    if ((await folder.open(index)) !== undefined) return openShards(folder, index, shard);
+  }
+  const files = (await folder.list()).filter((file) => readerOf(file) !== undefined);
+  const source = files.length === 1 ? await folder.open(files[0]!) : undefined;
+  if (source === undefined) throw await noWeights(folder, files);
+  return openWhole(files[0]!, source);
+}
 
-  const shardOf = parseIndex(await readJson(folder, INDEX), `${folder.name}/${INDEX}`);
+async function openWhole(file: string, source: ByteSource): Promise<Checkpoint> {
+  return { tensors: await readerOf(file)!(source), files: [file] };
+}
+
+async function openShards(folder: Folder, index: string, end: string): Promise<Checkpoint> {
+  const shardOf = parseIndex(await readJson(folder, index), `${folder.name}/${index}`, end);
   const files = [...new Set(shardOf.values())].sort();
   const tensors = new Map<string, TensorEntry>();
   for (const file of files) {
     const source = await folder.open(file);
     if (source === undefined) {
-      throw new GloraError("FILE", `${folder.name}: ${INDEX} names ${file}, which is missing. Fetch it too.`, { file });
+      throw new GloraError("FILE", `${folder.name}: ${index} names ${file}, which is missing. Fetch it too.`, { file });
     }
-    for (const [name, entry] of (await readSafetensors(source)).tensors) {
+    for (const [name, entry] of await readerOf(file)!(source)) {
       // The index decides between two shards that hold the same name; a tensor that it forgets is taken all the same.
       if (tensors.has(name) && !shardOf.has(name)) {
         throw new GloraError(
           "FILE",
-          `${folder.name}: two shards hold ${JSON.stringify(name)}, and ${INDEX} names none.`,
+          `${folder.name}: two shards hold ${JSON.stringify(name)}, and ${index} names none.`,
         );
       }
       if ((shardOf.get(name) ?? file) === file) tensors.set(name, entry);
@@ -48,15 +88,15 @@ export async function openCheckpoint(folder: Folder): Promise<Checkpoint> {
     const list = lost.slice(0, 5).map(([name, file]) => `${JSON.stringify(name)} in ${file}`);
     throw new GloraError(
       "FILE",
-      `${folder.name}: ${INDEX} names ${lost.length} tensor(s) that their file lacks: ${list.join(", ")}${lost.length > 5 ? ", …" : ""}.`,
+      `${folder.name}: ${index} names ${lost.length} tensor(s) that their file lacks: ${list.join(", ")}${lost.length > 5 ? ", …" : ""}.`,
       { tensors: lost.map(([name]) => name) },
     );
   }
-  return { tensors, files, index: INDEX };
+  return { tensors, files, index };
 }
 
 /** Tensor name → shard. Everything but the strings in weight_map is ignored: indexes in the wild carry other things too. */
-function parseIndex(index: unknown, file: string): Map<string, string> {
+function parseIndex(index: unknown, file: string, end: string): Map<string, string> {
   const map = typeof index === "object" && index !== null && "weight_map" in index ? index.weight_map : undefined;
   const entries = Object.entries(typeof map === "object" && map !== null ? map : {}).filter(
     (entry): entry is [string, string] => typeof entry[1] === "string",
@@ -64,26 +104,38 @@ function parseIndex(index: unknown, file: string): Map<string, string> {
   if (entries.length === 0) {
     throw new GloraError("FILE", `${file}: has no weight_map from tensor names to file names.`, { file });
   }
-  const outside = entries.find(([, shard]) => !/^[^/\\]+\.safetensors$/.test(shard));
+  const outside = entries.find(([, shard]) => !/^[^/\\]+$/.test(shard) || !shard.endsWith(end));
   if (outside !== undefined) {
     throw new GloraError(
       "FILE",
-      `${file}: ${JSON.stringify(outside[1])} is not the name of a .safetensors file in the same folder.`,
+      `${file}: ${JSON.stringify(outside[1])} is not the name of a ${end} file in the same folder.`,
       { file, shard: outside[1] },
     );
   }
   return new Map(entries);
 }
 
-async function noWeights(folder: Folder): Promise<GloraError> {
-  const files = await folder.list();
-  const other = files.filter((file) => /\.(safetensors|bin|pth?|ckpt|npz|h5|msgpack|onnx|gguf)$/.test(file));
-  const found = other.length === 0 ? "" : ` Found ${other.slice(0, 5).join(", ")}: `;
-  const advice = other.some((file) => file.endsWith(".safetensors"))
-    ? `rename the weights to ${WEIGHTS}.`
-    : `convert them in Python, with model.save_pretrained(folder) of transformers or safetensors.torch.save_file(state_dict, "${WEIGHTS}").`;
-  return new GloraError("FILE", `${folder.name}: has no ${WEIGHTS} and no ${INDEX}.${found && found + advice}`, {
-    folder: folder.name,
-    files: other,
-  });
+async function noWeights(folder: Folder, files: readonly string[]): Promise<GloraError> {
+  if (files.length > 1) {
+    return new GloraError(
+      "FILE",
+      `${folder.name}: holds ${files.length} files of weights, ${files.slice(0, 5).join(", ")}${files.length > 5 ? ", …" : ""}, ` +
+        `and none is called ${WEIGHTS}. Give the path of the one that is meant in place of the folder's.`,
+      { folder: folder.name, files },
+    );
+  }
+  const other = (await folder.list()).filter((file) => /\.(ckpt|h5|msgpack|onnx|gguf|tflite)$/.test(file));
+  const found =
+    other.length === 0
+      ? ""
+      : ` Found ${other.slice(0, 5).join(", ")}: convert them in Python, with model.save_pretrained(folder) of transformers ` +
+        `or safetensors.torch.save_file(state_dict, "${WEIGHTS}").`;
+  return new GloraError(
+    "FILE",
+    `${folder.name}: has no ${WEIGHTS} and no other file of weights (${WEIGHT_ENDINGS}).${found}`,
+    {
+      folder: folder.name,
+      files: other,
+    },
+  );
 }

@@ -1,8 +1,8 @@
-import { mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, normalize, resolve, sep } from "node:path";
 import { GloraError, messageOf } from "../base/errors.js";
 import { openFile } from "./file.node.js";
-import type { Folder } from "./folder.js";
+import type { Folder, WritableFolder } from "./folder.js";
 
 /**
  * A local folder. Symbolic links are followed: a Hugging Face cache is made of them.
@@ -41,6 +41,21 @@ export async function openFolder(path: string): Promise<Folder> {
 }
 
 /**
+ * A local folder to write to.
+ * @throws {GloraError} "FILE" if there is no such folder
+ */
+export async function openWritableFolder(path: string): Promise<WritableFolder> {
+  return {
+    ...(await openFolder(path)),
+    write: async (file, content) => {
+      await mkdir(dirname(join(path, file)), { recursive: true });
+      await writeFileAtomic(join(path, file), content);
+    },
+    remove: (file) => rm(join(path, file), { force: true }),
+  };
+}
+
+/**
  * What lies in a folder that is to be written; nothing where there is none yet.
  * @throws {GloraError} FILE if a file is in its place, or it cannot be read
  */
@@ -69,24 +84,20 @@ export async function realTarget(path: string): Promise<string> {
   });
 }
 
-/** Writes a file whole or not at all: beside its place, then renamed. */
-export function writeFileAtomic(path: string, data: Uint8Array | string): Promise<void> {
-  return replaceFile(path, async (temporary) => {
+/** Writes a file whole or not at all: beside its place, then renamed. Pieces are written as they come. */
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const temporary = besides(path);
+  try {
     const file = await open(temporary, "w");
     try {
-      await file.writeFile(data);
+      await writeFile(file, data);
       await file.sync(); // or the name could outlive the bytes after a power cut
     } finally {
       await file.close();
     }
-  });
-}
-
-/** Lets `write` make a file beside `path`, and moves it there only when that has ended well. */
-export async function replaceFile(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = besides(path);
-  try {
-    await write(temporary);
     await rename(temporary, path);
   } catch (thrown) {
     await rm(temporary, { force: true });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readJson, readText } from "./folder.js";
-import { openFolder, replaceFile, writeFileAtomic, writeFolderAtomic } from "./folder.node.js";
+import { openFolder, writeFileAtomic, writeFolderAtomic } from "./folder.node.js";
 
 let root: string;
 beforeEach(async () => {
@@ -47,10 +47,13 @@ test("a file is replaced whole or not at all", async () => {
   await writeFileAtomic(path, "old");
   await writeFileAtomic(path, "new");
   await expect(
-    replaceFile(path, async (temporary) => {
-      await writeFile(temporary, "half");
-      throw new Error("stopped");
-    }),
+    writeFileAtomic(
+      path,
+      (async function* () {
+        yield new TextEncoder().encode("half");
+        throw new Error("stopped");
+      })(),
+    ),
   ).rejects.toThrow("stopped");
   expect(await readFile(path, "utf8")).toBe("new");
   expect(await readdir(root)).toEqual(["run.json"]);

@@ -14,6 +14,14 @@ export interface Folder {
   open(file: string): Promise<ByteSource | undefined>;
 }
 
+/** A folder that files are written to: on disk, or in memory. */
+export interface WritableFolder extends Folder {
+  /** Writes a file whole or not at all, in folders that are made where they are missing; pieces as they come. */
+  write(file: string, content: string | Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
+  /** Removes a file; one that is not there is no failure. */
+  remove(file: string): Promise<void>;
+}
+
 /** Configs and indexes are small: a bigger "text" is a mistake, and would not fit in a string anyway. */
 const LARGEST_TEXT = 100e6;
 

@@ -1,5 +1,6 @@
 import { GloraError } from "../base/errors.js";
 import { byteLength, type Dtype, dtypeRank } from "./dtype.js";
+import type { TensorEntry } from "./safetensors.js";
 
 /** Name, type and shape of a tensor to be written. */
 export interface TensorSpec {
@@ -71,8 +72,39 @@ export function encodeSafetensors(
   return file;
 }
 
+/** A tensor to be written: its bytes, a function that makes them when their turn comes, or a tensor to copy from a file. */
+export interface TensorToWrite extends TensorSpec {
+  readonly data: Uint8Array | TensorEntry | (() => Promise<Uint8Array>);
+}
+
+/** Bytes copied at a time. */
+const CHUNK = 2 ** 24;
+
+/**
+ * What {@link encodeSafetensors} returns, in pieces that are made when they are asked for: a file far larger than the
+ * memory can be written.
+ */
+export async function* safetensorsChunks({
+  header,
+  tensors,
+}: SafetensorsLayout<TensorToWrite>): AsyncGenerator<Uint8Array> {
+  yield header;
+  for (const { tensor, length } of tensors) {
+    const { data } = tensor;
+    if (data instanceof Uint8Array || typeof data === "function") {
+      const bytes = typeof data === "function" ? await data() : data;
+      checkLength(tensor, bytes.length, length);
+      yield bytes;
+    } else {
+      checkLength(tensor, data.length, length);
+      for (let done = 0; done < length; done += CHUNK)
+        yield await data.source.read(data.offset + done, Math.min(CHUNK, length - done));
+    }
+  }
+}
+
 /** Refuses data that is not as long as its dtype and shape say. */
-export function checkLength({ name, dtype, shape }: TensorSpec, actual: number, expected: number): void {
+function checkLength({ name, dtype, shape }: TensorSpec, actual: number, expected: number): void {
   if (actual === expected) return;
   throw new GloraError("FILE", `Tensor "${name}" of ${dtype} [${shape}] takes ${expected} bytes, but got ${actual}.`, {
     tensor: name,

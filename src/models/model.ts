@@ -6,6 +6,7 @@ import type { Tensor } from "../base/tensor.js";
 import type { InputSpec } from "../data/dataset.js";
 import type { Task } from "../data/task.js";
 import type { Checkpoint } from "../formats/checkpoint.js";
+import type { Size } from "../formats/fields.js";
 import type { Folder } from "../formats/folder.js";
 import type { Builder } from "../ir/builder.js";
 import type { Value } from "../ir/graph.js";
@@ -82,6 +83,8 @@ export interface Model {
   readonly checkpoint: Checkpoint;
   /** Weights by checkpoint name; those of a new head are not among them. */
   readonly weights: ReadonlyMap<string, Weight>;
+  /** Of these, the ones that are not the checkpoint's though they carry its names: a merged folder holds them. */
+  readonly changed?: ReadonlyMap<string, Weight>;
   /** Every linear layer but the head, in the order of the forward pass. */
   readonly layers: readonly LinearLayer[];
   /** Globs of the layers that are adapted unless others are named; absent: all. */
@@ -89,6 +92,8 @@ export interface Model {
   readonly head: Head | undefined;
   /** Names of the head's classes, in order. */
   readonly labels: readonly string[] | undefined;
+  /** Pixels [height, width] of the images that it was opened for, where these are not its config's. */
+  readonly imageSize?: Size;
   /** How an input is prepared for this model. */
   readonly input: InputSpec;
   /** Residual branches that drop-path may drop, each a row of its mask. */

@@ -2,7 +2,8 @@
 import { GloraError } from "../base/errors.js";
 import { openTokenizer } from "../data/text/open-tokenizer.js";
 import type { Tokenizer } from "../data/text/tokenizer.js";
-import { openCheckpoint } from "../formats/checkpoint.js";
+import { type Checkpoint, openCheckpoint } from "../formats/checkpoint.js";
+import type { Size } from "../formats/fields.js";
 import { type Folder, readJson } from "../formats/folder.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { bertTypes, openBert } from "./bert/bert.js";
@@ -11,18 +12,22 @@ import { openLlama } from "./llama/llama.js";
 import type { Model } from "./model.js";
 import type { ModelParts } from "./parts.js";
 import { missingConfig } from "./vit/config.js";
+import { TRANSFORMERS_VITS } from "./vit/config-transformers.js";
+import { type ConfigOfFile, fromJax, isJaxVit } from "./vit/jax.js";
 import { openVit } from "./vit/vit.js";
 
 export interface OpenModelOptions {
-  /** What config.json would say, for a folder that has none; and the name of where it stands, for messages. */
-  readonly config?: { readonly json: unknown; readonly file: string };
+  /** What config.json would say, for a folder that has none, or in its place; and where it stands. */
+  readonly config?: ConfigOfFile;
+  /** Of a ViT: the size of images that it is wanted for; position embeddings are resampled. Default: the model's own. */
+  readonly imageSize?: Size;
 }
 
 type OpenFamily = (parts: ModelParts) => Model | Promise<Model>;
 
 /** Families by the `model_type` of their configs. One that names none is a ViT: timm's, or told by its facts alone. */
 const FAMILIES: ReadonlyMap<unknown, OpenFamily> = new Map<unknown, OpenFamily>([
-  ["vit", openVit],
+  ...TRANSFORMERS_VITS.map((type) => [type, openVit] as const),
   ...LLAMA_FAMILIES.map((type) => [type, openLlama] as const),
   ...bertTypes.map((type) => [type, openBert] as const),
 ]);
@@ -32,8 +37,7 @@ const FAMILIES: ReadonlyMap<unknown, OpenFamily> = new Map<unknown, OpenFamily>(
  *   weights that do not fit their config
  */
 export async function openModelFolder(folder: Folder, runtime: Runtime, o: OpenModelOptions = {}): Promise<Model> {
-  const checkpoint = await openCheckpoint(folder);
-  const given = o.config ?? (await configOf(folder));
+  const { checkpoint, config: given } = await checkpointAndConfig(folder, o.config);
   const rawConfig = given.json as Readonly<Record<string, unknown>>;
   const type: unknown = rawConfig?.["model_type"] ?? "vit";
   const open = FAMILIES.get(type);
@@ -44,21 +48,37 @@ export async function openModelFolder(folder: Folder, runtime: Runtime, o: OpenM
       { file: given.file, modelType: type },
     );
   let tokenizer: Promise<Tokenizer> | undefined;
-  return open({
+  const model = await open({
     folder,
     checkpoint,
     rawConfig,
     file: given.file,
     runtime,
+    ...(o.imageSize && { imageSize: o.imageSize }),
     tokenizer: () => {
       tokenizer ??= openTokenizer(folder);
       return tokenizer;
     },
   });
+  if (o.imageSize && model.input.kind !== "image")
+    throw new GloraError("USAGE", `imageSize: ${model.name} takes no images. Leave it out.`, { model: model.name });
+  return model;
 }
 
-async function configOf(folder: Folder): Promise<{ json: unknown; file: string }> {
-  if (!(await folder.open("config.json"))) throw missingConfig(folder.name);
+/** The weights, and what is said of them: by the caller, by config.json, or by an original JAX checkpoint's own shapes. */
+async function checkpointAndConfig(
+  folder: Folder,
+  given: ConfigOfFile | undefined,
+): Promise<{ checkpoint: Checkpoint; config: ConfigOfFile }> {
+  const checkpoint = await openCheckpoint(folder);
+  const config = given ?? (await configOf(folder));
+  if (isJaxVit(checkpoint)) return fromJax(checkpoint, config, folder.name);
+  if (config === undefined) throw missingConfig(folder.name);
+  return { checkpoint, config };
+}
+
+async function configOf(folder: Folder): Promise<ConfigOfFile | undefined> {
+  if (!(await folder.open("config.json"))) return undefined;
   const json = await readJson(folder, "config.json");
   if (typeof json !== "object" || json === null || Array.isArray(json))
     throw new GloraError("CONFIG", `${folder.name}/config.json: a JSON object is expected.`, { folder: folder.name });

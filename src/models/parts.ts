@@ -1,5 +1,6 @@
 import type { Tokenizer } from "../data/text/tokenizer.js";
 import type { Checkpoint } from "../formats/checkpoint.js";
+import type { Size } from "../formats/fields.js";
 import type { Folder } from "../formats/folder.js";
 import type { Runtime } from "../runtime/runtime.js";
 
@@ -12,6 +13,8 @@ export interface ModelParts {
   /** Where it stands, for messages. */
   readonly file: string;
   readonly runtime: Runtime;
+  /** Size of the images that the model is wanted for, where that is not its own. */
+  readonly imageSize?: Size;
   /** Reads the folder's tokenizer, when it is first asked for. */
   tokenizer(): Promise<Tokenizer>;
 }

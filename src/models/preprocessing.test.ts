@@ -1,6 +1,7 @@
 import { RawImage, ViTImageProcessor } from "@huggingface/transformers";
 import { expect, test } from "vitest";
 import cases from "../../test/fixtures/vit-config/cases.fixtures.json" with { type: "json" };
+import processors from "../../test/fixtures/vit-transformers/processors.fixtures.json" with { type: "json" };
 import type { ImagePreprocessing } from "../data/image-spec.js";
 import { imagePreprocessing, toPreprocessorConfig } from "./preprocessing.js";
 import { parseVitConfig } from "./vit/config.js";
@@ -96,10 +97,52 @@ test("older files of transformers: numbers for sizes, another class name", () =>
   }
 });
 
+// Image processors of transformers on a grey image of 37 × 53 pixels: scripts/fixtures/vit-transformers.py.
+test.each(Object.entries(processors))("%s", (_title, { preprocessor, shape, middle }) => {
+  const p = read({ model_type: "vit" }, preprocessor);
+  const size = p.crop ?? (p.resize as { height: number; width: number });
+  expect([p.channels, size.height, size.width]).toEqual(shape);
+  middle.forEach((value, i) => {
+    expect((100 * p.rescale - p.mean[i]!) / p.std[i]!).toBeCloseTo(value, 5); // float32 of about 1
+  });
+  expect(p.interpolation).toBe("bicubic");
+});
+
+test("one number is the shorter edge to some processors", () => {
+  const old = (name: string) => read({ model_type: "clip" }, { feature_extractor_type: name, size: 30, crop_size: 24 });
+  expect(old("CLIPFeatureExtractor")).toMatchObject({
+    resize: { mode: "shortest-edge", edge: 30 },
+    crop: { height: 24 },
+  });
+  expect(old("SiglipFeatureExtractor").resize).toEqual({ mode: "shortest-edge", edge: 30 });
+  expect(old("ViTFeatureExtractor").resize).toEqual({ mode: "exact", height: 30, width: 30 });
+});
+
+test("a folder without a preprocessor_config.json has its family's processor, at the size of its images", () => {
+  const of = (config: object) => read(config);
+  const small = { image_size: 28, patch_size: 14 };
+  expect(of({ model_type: "dinov2", ...small })).toMatchObject({
+    resize: { mode: "shortest-edge", edge: 28 },
+    crop: { height: 28, width: 28 },
+    interpolation: "bicubic",
+  });
+  expect(of({ model_type: "deit", ...small })).toMatchObject({
+    resize: { mode: "exact", height: 32, width: 32 },
+    crop: { height: 28, width: 28 },
+  });
+  expect(of({ model_type: "clip", vision_config: small }).mean).toEqual([0.48145466, 0.4578275, 0.40821073]);
+  expect(of({ model_type: "siglip", vision_config: small })).toMatchObject({
+    resize: { mode: "exact", height: 28, width: 28 },
+    interpolation: "bicubic",
+  });
+  const grey = of({ model_type: "clip_vision_model", ...small, num_channels: 1 });
+  expect(grey.std).toHaveLength(1);
+});
+
 test("all problems are told at once", () => {
   const config = { model_type: "vit" };
   const bad = {
-    image_processor_type: "CLIPImageProcessor",
+    image_processor_type: "BeitImageProcessor",
     do_resize: false,
     do_pad: true,
     do_center_crop: true,
@@ -114,7 +157,7 @@ test("all problems are told at once", () => {
       code: "CONFIG",
       message: [
         "vit/preprocessor_config.json:",
-        '  - image_processor_type: "CLIPImageProcessor" is not supported; ViTImageProcessor and DeiTImageProcessor are',
+        '  - image_processor_type: "BeitImageProcessor" is not supported. Known: ViTImageProcessor, DeiTImageProcessor, BitImageProcessor, CLIPImageProcessor, SiglipImageProcessor',
         "  - do_resize: only true is supported",
         "  - do_pad: only false is supported",
         "  - size.longest_edge: is not supported beside shortest_edge",

@@ -2,7 +2,8 @@ import type { ImagePreprocessing } from "../data/image-spec.js";
 import type { Interpolation } from "../data/resample.js";
 import { Fields, type Size, throwProblems } from "../formats/fields.js";
 import { architectureOf } from "./vit/architectures.js";
-import { isFlexible, timmInputSize, timmPublished, type VitConfig } from "./vit/config.js";
+import type { VitConfig } from "./vit/config.js";
+import { isFlexible, timmInputSize, timmPublished } from "./vit/config-timm.js";
 
 /** JSON files of a model's folder that may say how its images are prepared. */
 export interface PreprocessingFiles {
@@ -14,7 +15,7 @@ export interface PreprocessingFiles {
 
 /**
  * How images are prepared for a ViT: timm's own `pretrained_cfg`, else preprocessor_config.json, else what the library does
- * by default (timm: what the architecture's name implies; transformers: ViTImageProcessor at the model's image size).
+ * by default (timm: what the architecture's name implies; transformers: its family's image processor at the model's image size).
  *
  * @param folder for messages
  * @throws {GloraError} "CONFIG" with all problems of the file at once
@@ -26,7 +27,9 @@ export function imagePreprocessing(files: PreprocessingFiles, model: VitConfig, 
   if (ofTimm && (files.preprocessor === undefined || published.has("mean") || published.has("crop_pct"))) {
     return fromTimm(config, published, model, `${folder}/config.json`);
   }
-  return fromPreprocessorConfig(files.preprocessor ?? {}, model, `${folder}/preprocessor_config.json`);
+  const own = processorOf(config);
+  const file = files.preprocessor ?? withoutFile(own, model.imageSize);
+  return fromPreprocessorConfig(file, own, model, `${folder}/preprocessor_config.json`);
 }
 
 // ---- timm
@@ -42,11 +45,11 @@ const INTERPOLATIONS: Readonly<Record<string, Interpolation>> = {
 function fromTimm(config: Fields, published: Fields, model: VitConfig, file: string): ImagePreprocessing {
   const implied = architectureOf(model.architecture, published.text("tag", ""))!;
   const { channels } = model;
-  const flexible = isFlexible(config.object("model_args"), published);
+  const flexible = isFlexible(config, published);
   const [height, width] = flexible ? timmInputSize(published, implied).image : model.imageSize;
   const share = published.positive("crop_pct", implied.cropShare);
   const [tall, wide] = [Math.floor(height / share), Math.floor(width / share)];
-  const squash = published.choice("crop_mode", "center", { center: false, squash: true });
+  const squash = published.choice("crop_mode", implied.cropMode, { center: false, squash: true });
   const preprocessing: ImagePreprocessing = {
     kind: "image",
     resize: squash
@@ -55,7 +58,7 @@ function fromTimm(config: Fields, published: Fields, model: VitConfig, file: str
         ? { mode: "shortest-edge", edge: tall }
         : { mode: "cover", height: tall, width: wide },
     crop: { height, width },
-    interpolation: published.choice("interpolation", "bicubic", INTERPOLATIONS),
+    interpolation: published.choice("interpolation", implied.interpolation, INTERPOLATIONS),
     rescale: 1 / 255,
     mean: perChannel(published.numbers("mean", implied.mean), channels),
     std: perChannel(deviations(published, "std", implied.std), channels),
@@ -84,62 +87,124 @@ function perChannel(values: readonly number[], channels: number): readonly numbe
 /** Codes of PIL's resampling filters. */
 const PIL_CODES = { 0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic" } as const;
 
-/** What the image processors say where the file does not. */
-const PROCESSORS: Readonly<Record<string, { resample: string; size?: Size; crop?: Size }>> = {
-  ViT: { resample: "2" },
-  DeiT: { resample: "3", size: [256, 256], crop: [224, 224] },
+/** An image processor: what it says where the file does not. */
+interface Processor {
+  readonly resample: string;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** Pixels of one edge. */
+  readonly size?: number;
+  /** A size given as one number is that of the shorter edge. */
+  readonly shortest?: true;
+  readonly crop?: number;
+}
+
+const [HALF, CLIP_MEAN, CLIP_STD] = [[0.5], [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]];
+
+const CLIP_PROCESSOR: Processor = {
+  ...{ resample: "3", mean: CLIP_MEAN, std: CLIP_STD, size: 224, shortest: true, crop: 224 },
 };
 
-/** @see transformers 5.23, image_processing_backends.py and models/{vit,deit}/image_processing_*.py */
-function fromPreprocessorConfig(json: unknown, model: VitConfig, file: string): ImagePreprocessing {
+const PROCESSORS: Readonly<Record<string, Processor>> = {
+  ViT: { resample: "2", mean: HALF, std: HALF },
+  DeiT: { resample: "3", mean: HALF, std: HALF, size: 256, crop: 224 },
+  Bit: CLIP_PROCESSOR,
+  CLIP: CLIP_PROCESSOR,
+  Siglip: { resample: "3", mean: HALF, std: HALF, shortest: true },
+};
+
+/** The image processor of a family, where its folder names none. */
+const PROCESSOR_OF: Readonly<Record<string, string>> = {
+  deit: "DeiT",
+  dinov2: "Bit",
+  dinov2_with_registers: "Bit",
+  clip: "CLIP",
+  clip_vision_model: "CLIP",
+  siglip: "Siglip",
+  siglip_vision_model: "Siglip",
+};
+
+const processorOf = (config: Fields): string => PROCESSOR_OF[String(config.raw("model_type"))] ?? "ViT";
+
+/** What a folder without a file would say: the processor's sizes, in proportion to those of the model's images. */
+function withoutFile(name: string, [height, width]: Size): unknown {
+  const { size, shortest, crop } = PROCESSORS[name]!;
+  if (size === undefined || crop === undefined) return { size: { height, width } };
+  const scaled = (length: number): number => Math.round((length * size) / crop);
+  return {
+    size: shortest
+      ? { shortest_edge: scaled(Math.max(height, width)) }
+      : { height: scaled(height), width: scaled(width) },
+    crop_size: { height, width },
+  };
+}
+
+const PROCESSOR_NAME = new RegExp(
+  `^(${Object.keys(PROCESSORS).join("|")})(?:ImageProcessor|FeatureExtractor)(?:Fast|Pil)?$`,
+);
+
+/** @see transformers 5.23, image_processing_backends.py and models/{vit,deit,bit,clip,siglip}/image_processing_*.py */
+function fromPreprocessorConfig(json: unknown, own: string, model: VitConfig, file: string): ImagePreprocessing {
   const fields = new Fields(json);
   const type = fields.has("image_processor_type") ? "image_processor_type" : "feature_extractor_type";
-  const name = fields.text(type, "ViTImageProcessor");
-  const known = /^(ViT|DeiT)(?:ImageProcessor|FeatureExtractor)(?:Fast|Pil)?$/.exec(name)?.[1];
-  if (known === undefined)
-    fields.refuse(type, `"${name}" is not supported; ViTImageProcessor and DeiTImageProcessor are`);
-  const defaults = PROCESSORS[known ?? "ViT"]!;
+  const name = fields.text(type, `${own}ImageProcessor`);
+  const known = PROCESSOR_NAME.exec(name)?.[1];
+  if (known === undefined) {
+    const names = Object.keys(PROCESSORS).map((processor) => `${processor}ImageProcessor`);
+    fields.refuse(type, `"${name}" is not supported. Known: ${names.join(", ")}`);
+  }
+  const processor = PROCESSORS[known ?? own]!;
   const { channels } = model;
   if (!fields.boolean("do_resize", true)) fields.refuse("do_resize", "only true is supported");
   if (fields.boolean("do_pad", false)) fields.refuse("do_pad", "only false is supported");
-  const cropped = fields.boolean("do_center_crop", defaults.crop !== undefined);
+  const cropped = fields.boolean("do_center_crop", processor.crop !== undefined);
   const normalized = fields.boolean("do_normalize", true);
+  const values = (
+    key: string,
+    read: (fields: Fields, key: string, fallback: readonly number[]) => readonly number[],
+    of: readonly number[],
+  ) => channelValues(fields, key, channels, read(fields, key, perChannel(of, channels)));
   const preprocessing: ImagePreprocessing = {
     kind: "image",
-    resize: targetSize(fields, defaults.size ?? model.imageSize),
-    ...(cropped ? { crop: { ...edges(fields, "crop_size", defaults.crop), rounding: "down" } } : {}),
-    interpolation: fields.choice<Interpolation>("resample", defaults.resample, PIL_CODES),
+    resize: targetSize(fields, processor, model.imageSize),
+    ...(cropped ? { crop: { ...edges(fields, "crop_size", processor.crop), rounding: "down" } } : {}),
+    interpolation: fields.choice<Interpolation>("resample", processor.resample, PIL_CODES),
     rescale: fields.boolean("do_rescale", true) ? fields.positive("rescale_factor", 1 / 255) : 1,
-    mean: normalized
-      ? channelValues(fields, "image_mean", channels, fields.numbers("image_mean", [0.5]))
-      : Array<number>(channels).fill(0),
-    std: normalized
-      ? channelValues(fields, "image_std", channels, deviations(fields, "image_std", [0.5]))
-      : Array<number>(channels).fill(1),
+    mean: normalized ? values("image_mean", numbers, processor.mean) : Array<number>(channels).fill(0),
+    std: normalized ? values("image_std", deviations, processor.std) : Array<number>(channels).fill(1),
     channels,
   };
   throwProblems("CONFIG", file, fields.problems);
   return preprocessing;
 }
 
-function targetSize(fields: Fields, fallback: Size): ImagePreprocessing["resize"] {
+const numbers = (fields: Fields, key: string, fallback: readonly number[]): readonly number[] =>
+  fields.numbers(key, fallback);
+
+function targetSize(
+  fields: Fields,
+  { size: fallback, shortest }: Processor,
+  image: Size,
+): ImagePreprocessing["resize"] {
   const size = fields.raw("size");
   if (typeof size === "object" && size !== null && "shortest_edge" in size) {
     const inside = fields.object("size");
     if (inside.has("longest_edge")) inside.refuse("longest_edge", "is not supported beside shortest_edge");
     return { mode: "shortest-edge", edge: inside.natural("shortest_edge") };
   }
-  return { mode: "exact", ...edges(fields, "size", fallback) };
+  if (shortest && (typeof size === "number" || (size === undefined && fallback !== undefined)))
+    return { mode: "shortest-edge", edge: fields.natural("size", fallback) };
+  return { mode: "exact", ...edges(fields, "size", fallback ?? image) };
 }
 
 /** A size as transformers writes it: { height, width }, or one number or a pair in files of old. */
-function edges(fields: Fields, key: string, fallback?: Size): { height: number; width: number } {
+function edges(fields: Fields, key: string, fallback?: number | Size): { height: number; width: number } {
   const value = fields.raw(key);
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     const inside = fields.object(key);
     return { height: inside.natural("height"), width: inside.natural("width") };
   }
-  const [height, width] = fields.size(key, fallback);
+  const [height, width] = fields.size(key, typeof fallback === "number" ? [fallback, fallback] : fallback);
   return { height, width };
 }
 

@@ -6,7 +6,7 @@ import { resolveAxis } from "./axis.js";
 import type { InferContext, VjpContext } from "./op.js";
 
 /** The axes that are reduced, counted from the front. */
-function reducedAxes([x, axes]: readonly Value[], place: string): ReadonlySet<number> {
+export function reducedAxes([x, axes]: readonly Value[], place: string): ReadonlySet<number> {
   const { shape } = x!.type;
   const listed: readonly Dim[] | undefined = axes ? axes.type.contents : [];
   if (!listed) throw new Error(`${place}: the axes are not known before the graph runs.`);
@@ -26,13 +26,15 @@ export function reducedDims({ inputs, name }: VjpContext): Shape {
   return inputs[0]!.type.shape.filter((_, i) => axes.has(i));
 }
 
-/** Repeats the gradient of a sum over everything that was summed. */
-export function repeatOver(g: Builder, { inputs, name }: VjpContext, dy: Value): Value {
-  const { shape } = inputs[0]!.type;
+/** What was reduced, or its gradient, with axes of one where the others were. */
+export function keptAxes(g: Builder, { inputs, name }: VjpContext, y: Value): Value {
   const axes = reducedAxes(inputs, name);
-  const kept = g.reshape(
-    dy,
-    shape.map((d, i) => (axes.has(i) ? 1 : d)),
+  return g.reshape(
+    y,
+    inputs[0]!.type.shape.map((d, i) => (axes.has(i) ? 1 : d)),
   );
-  return g.expand(kept, shape);
 }
+
+/** Repeats the gradient of a sum over everything that was summed. */
+export const repeatOver = (g: Builder, node: VjpContext, dy: Value): Value =>
+  g.expand(keptAxes(g, node, dy), node.inputs[0]!.type.shape);

@@ -37,7 +37,7 @@ const fromOrt = (t: Tensor): Sample => ({
   values: Array.from(t.data as ArrayLike<number | bigint>, Number),
 });
 
-export type Run = (feeds: Readonly<Record<string, Sample>>) => Promise<Record<string, Sample>>;
+type Run = (feeds: Readonly<Record<string, Sample>>) => Promise<Record<string, Sample>>;
 
 /** Lowers and encodes a graph, and opens it in ONNX Runtime as it is written: no optimizer may hide a mistake. */
 async function open(graph: Graph): Promise<Run> {
@@ -77,7 +77,7 @@ export interface GradientOptions {
   /** Largest difference between the two gradients. */
   readonly atol?: number;
   /** False for an operator without derivative: only the types are checked. */
-  readonly gradient?: false;
+  readonly gradient?: boolean;
   /** Values of the symbols in the operands' shapes. */
   readonly symbols?: Readonly<Record<string, number>>;
 }
@@ -89,13 +89,21 @@ const float32Defaults = { h: 1e-2, atol: 3e-4 };
 
 const isFloat = (type: TensorType): boolean => type.dtype.includes("float");
 
-/**
- * Checks a call by running it: every output and every gradient has the type that the shape rules say, and the gradients
- * of Σ w ⊙ y for random w agree with central differences of the outputs (summed here in float64).
- */
-export async function expectGradient(call: Call, operands: readonly Operand[], o: GradientOptions = {}): Promise<void> {
-  const { dtype = "float64", symbols = {} } = o;
-  const { h, atol } = { ...(dtype === "float64" ? float64Defaults : float32Defaults), ...o };
+/** A graph of a call and its derivative: y0, y1 … and the gradients dx0, dx1 … of Σ w ⊙ y for random w, with its feeds. */
+export interface GradientCase {
+  readonly graph: Graph;
+  readonly feeds: Readonly<Record<string, Sample>>;
+  /** Type of each output by the shape rules. */
+  readonly expected: ReadonlyMap<string, TensorType>;
+  /** Names of the operands that have a gradient. */
+  readonly trainable: readonly string[];
+}
+
+export async function gradientCase(
+  call: Call,
+  operands: readonly Operand[],
+  { dtype = "float64", symbols = {}, gradient = true }: GradientOptions,
+): Promise<GradientCase> {
   const rng = rngStream(7, "operands");
   const sample = (type: TensorType, values?: readonly number[]): Sample => {
     const shape = type.shape.map((d) => evaluateDim(d, symbols));
@@ -116,7 +124,7 @@ export async function expectGradient(call: Call, operands: readonly Operand[], o
     expected.set(`y${i}`, y.type);
   });
   const trainable = inputs.filter((v) => isFloat(v.type));
-  const plain = await (await open(g.graph))(feeds); // the outputs' shapes are needed for the weights below
+  const plain = await evaluate(g.graph, feeds); // the outputs' shapes are needed for the weights below
   const weights = new Map<Value, Value>();
   outputs.forEach((y, i) => {
     if (!isFloat(y.type) || weights.has(y)) return;
@@ -124,7 +132,7 @@ export async function expectGradient(call: Call, operands: readonly Operand[], o
     weights.set(y, w);
     feeds[w.name] = { ...plain[`y${i}`]!, values: plain[`y${i}`]!.values.map(() => rng.normal()) };
   });
-  const gradients = o.gradient === false ? [] : differentiate(g, weights, trainable);
+  const gradients = gradient ? differentiate(g, weights, trainable) : [];
   gradients.forEach((d, i) => {
     if (!d) return;
     g.output(`d${trainable[i]!.name}`, d);
@@ -133,8 +141,18 @@ export async function expectGradient(call: Call, operands: readonly Operand[], o
       expect.objectContaining({ dtype: trainable[i]!.type.dtype, shape: trainable[i]!.type.shape }),
     );
   });
+  return { graph: g.graph, feeds, expected, trainable: trainable.map(({ name }) => name) };
+}
 
-  const run = await open(g.graph);
+/**
+ * Checks a call by running it: every output and every gradient has the type that the shape rules say, and the gradients
+ * of Σ w ⊙ y for random w agree with central differences of the outputs (summed here in float64).
+ */
+export async function expectGradient(call: Call, operands: readonly Operand[], o: GradientOptions = {}): Promise<void> {
+  const { dtype = "float64", symbols = {} } = o;
+  const { h, atol } = { ...(dtype === "float64" ? float64Defaults : float32Defaults), ...o };
+  const { graph, feeds, expected, trainable } = await gradientCase(call, operands, o);
+  const run = await open(graph);
   const found = await run(feeds);
   for (const [name, type] of expected) {
     const shape = type.shape.map((d, i) => (String(d).includes("?") ? found[name]!.shape[i] : evaluateDim(d, symbols)));
@@ -145,23 +163,24 @@ export async function expectGradient(call: Call, operands: readonly Operand[], o
   /** Σ w ⊙ (y₁ − y₂) over every output that has weights. */
   const weighted = (one: Record<string, Sample>, other: Record<string, Sample>): number => {
     let sum = 0;
-    for (const [y, w] of weights) {
-      const name = `y${outputs.indexOf(y)}`;
-      feeds[w.name]!.values.forEach((weight, i) => {
-        sum += weight * (one[name]!.values[i]! - other[name]!.values[i]!);
+    for (const [name, { values }] of Object.entries(feeds)) {
+      if (!name.startsWith("w")) continue;
+      const y = name.replace("w", "y");
+      values.forEach((weight, i) => {
+        sum += weight * (one[y]!.values[i]! - other[y]!.values[i]!);
       });
     }
     return sum;
   };
-  for (const v of trainable) {
-    const x = feeds[v.name]!;
+  for (const name of trainable) {
+    const x = feeds[name]!;
     const moved = (k: number, step: number): Promise<Record<string, Sample>> =>
-      run({ ...feeds, [v.name]: { ...x, values: x.values.with(k, x.values[k]! + step) } });
+      run({ ...feeds, [name]: { ...x, values: x.values.with(k, x.values[k]! + step) } });
     const numeric: number[] = [];
     for (const k of x.values.keys()) numeric.push(weighted(await moved(k, h), await moved(k, -h)) / (2 * h));
-    const analytic = found[`d${v.name}`]?.values ?? numeric.map(() => 0);
+    const analytic = found[`d${name}`]?.values ?? numeric.map(() => 0);
     const worst = Math.max(0, ...numeric.map((n, i) => Math.abs(n - analytic[i]!)));
-    const both = `gradient of ${v.name}: [${analytic}], by central differences [${numeric}]`;
+    const both = `gradient of ${name}: [${analytic}], by central differences [${numeric}]`;
     expect(worst, both).toBeLessThanOrEqual(atol);
   }
 }

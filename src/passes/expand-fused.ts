@@ -13,24 +13,15 @@ export function expandFused(graph: Graph): Graph {
         const x = node.inputs[0]!;
         return [g.mul(x, g.sigmoid(g.mul(x, g.scalar(attrs.float("alpha", 1.702), x.type.dtype))))];
       }
-      case "FusedMatMul": {
-        const [a, b] = node.inputs as readonly [Value, Value];
-        const alpha = attrs.float("alpha", 1);
-        const scaled = alpha === 1 ? a : g.mul(a, g.scalar(alpha, a.type.dtype));
-        const oriented = (x: Value, transposed: number): Value => (transposed === 1 ? g.transpose(x, swapLast(x)) : x);
-        return [g.matmul(oriented(scaled, attrs.int("transA", 0)), oriented(b, attrs.int("transB", 0)))];
-      }
+      case "FusedMatMul":
+        return [expandFusedMatMul(g, node)];
       case "SimplifiedLayerNormalization": {
         if (node.outputs.slice(1).some((y) => read.has(y))) return undefined;
         const [x, scale] = node.inputs as readonly [Value, Value];
-        const meanSquare = g.add(
-          g.reduceMean(g.mul(x, x), [-1], true),
-          g.scalar(attrs.float("epsilon", 1e-5), x.type.dtype),
-        );
-        return [g.mul(g.div(x, g.sqrt(meanSquare)), scale)];
+        return [g.mul(g.div(x, rootMeanSquare(g, node)), scale)];
       }
       case "RotaryEmbedding":
-        return [rotation(g, node.inputs as readonly [Value, Value, Value, Value], attrs)];
+        return [expandRotation(g, node)];
       case "LayerNormalization": // its statistics are for the backward pass
         if (node.outputs.slice(1).some((y) => read.has(y))) return undefined;
         return g.emit(node.op, node.inputs, node.attributes);
@@ -40,8 +31,27 @@ export function expandFused(graph: Graph): Graph {
   });
 }
 
+/** MatMul over operands that are scaled and transposed in front of it. */
+export function expandFusedMatMul(g: Builder, { inputs, attributes, name }: Node): Value {
+  const [a, b] = inputs as readonly [Value, Value];
+  const attrs = new AttributeReader(attributes, name);
+  const alpha = attrs.float("alpha", 1);
+  const scaled = alpha === 1 ? a : g.mul(a, g.scalar(alpha, a.type.dtype));
+  const oriented = (x: Value, transposed: number): Value => (transposed === 1 ? g.transpose(x, swapLast(x)) : x);
+  return g.matmul(oriented(scaled, attrs.int("transA", 0)), oriented(b, attrs.int("transB", 0)));
+}
+
+/** √(mean(x²) + epsilon) of a SimplifiedLayerNormalization: its second output is one over it. */
+export function rootMeanSquare(g: Builder, { inputs, attributes, name }: Node): Value {
+  const x = inputs[0]!;
+  const epsilon = g.scalar(new AttributeReader(attributes, name).float("epsilon", 1e-5), x.type.dtype);
+  return g.sqrt(g.add(g.reduceMean(g.mul(x, x), [-1], true), epsilon));
+}
+
 /** The formula of ops/rotary-embedding.ts, its halves side by side. */
-function rotation(g: Builder, [x, positions, cos, sin]: readonly [Value, Value, Value, Value], attrs: AttributeReader) {
+export function expandRotation(g: Builder, { inputs, attributes, name }: Node): Value {
+  const [x, positions, cos, sin] = inputs as readonly [Value, Value, Value, Value];
+  const attrs = new AttributeReader(attributes, name);
   const [batch, tokens, width] = x.type.shape as [Dim, Dim, number];
   const heads = attrs.int("num_heads");
   const half = cos.type.shape[1] as number;

@@ -3,14 +3,19 @@ import type { Graph } from "../ir/graph.js";
 import { eliminateDead } from "./eliminate-dead.js";
 import { expandFused } from "./expand-fused.js";
 import { lowerLinear } from "./lower-linear.js";
+import { narrowIntegers } from "./narrow-integers.js";
 import { orderNodes } from "./order.js";
+import { shapesAsInputs } from "./shapes-as-inputs.js";
+import { storeWide } from "./store-wide.js";
+import { webgpuKernels } from "./webgpu-kernels.js";
 import { widenWeights } from "./widen-weights.js";
 
 /** `portable`: a file of ONNX's own operators alone. */
-export type LoweringTarget = "cpu" | "portable";
+export type LoweringTarget = "cpu" | "webgpu" | "portable";
 
 const passes: Readonly<Record<LoweringTarget, readonly ((graph: Graph) => Graph)[]>> = {
   cpu: [eliminateDead, lowerLinear, widenWeights, orderNodes],
+  webgpu: [lowerLinear, webgpuKernels, shapesAsInputs, narrowIntegers, eliminateDead, storeWide, orderNodes],
   portable: [eliminateDead, lowerLinear, expandFused, widenWeights],
 };
 

@@ -25,6 +25,46 @@ export function checkFeeds(
   return symbols;
 }
 
+/**
+ * A matrix product over an empty axis ends the process in ONNX Runtime 1.30's WebGPU (a null buffer), and other kernels fail.
+ * @throws {GloraError} USAGE
+ */
+export function refuseEmpty(feeds: Readonly<Record<string, Tensor>>, session: string): void {
+  const empty = Object.entries(feeds).find(([, { data }]) => data.length === 0);
+  if (!empty) return;
+  const [name, { shape }] = empty;
+  throw new GloraError(
+    "USAGE",
+    `${session}: input "${name}" is empty (${formatShape(shape)}), which the device webgpu cannot compute with. ` +
+      "Leave this run out, or use the device cpu.",
+    { session, input: name, actual: shape },
+  );
+}
+
+/**
+ * What a device is fed: integers of 64 bits narrowed where its graph has 32, and the shapes that the pass `shapesAsInputs` left
+ * to the session, with numbers in the place of their symbols.
+ *
+ * @param lowered  the graph as the device runs it
+ * @param feeds  checked against the graph that was lowered
+ */
+export function deviceFeeds<T extends Tensor>(
+  { inputs }: Pick<Graph, "inputs">,
+  feeds: Readonly<Record<string, T>>,
+  symbols: Readonly<Record<string, number>>,
+): Record<string, T | (Tensor & { readonly data: Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer> })> {
+  const found: ReturnType<typeof deviceFeeds<T>> = { ...feeds };
+  for (const { name, type } of inputs) {
+    const fed = feeds[name];
+    if (type.contents) {
+      const data = BigInt64Array.from(type.contents, (dim) => BigInt(evaluateDim(dim, symbols)));
+      found[name] = { dtype: "int64", shape: [data.length], data };
+    } else if (fed?.dtype === "int64" && type.dtype === "int32")
+      found[name] = { dtype: "int32", shape: fed.shape, data: Int32Array.from(fed.data as BigInt64Array, Number) };
+  }
+  return found;
+}
+
 /** `symbols` collects the values of dimensions: "batch" is the same number in every input. */
 function checkFeed(input: Value, fed: Tensor | undefined, symbols: Record<string, number>, session: string): void {
   const { name, type } = input;
@@ -55,7 +95,7 @@ function expectedDim(dim: Dim, actual: number, symbols: Record<string, number>):
 }
 
 /** @throws {GloraError} USAGE for an output that the graph does not have */
-export function checkOutputs(graph: Graph, outputs: readonly string[], session: string): void {
+export function checkOutputs(graph: Pick<Graph, "outputs">, outputs: readonly string[], session: string): void {
   const names = graph.outputs.map((o) => o.name);
   const unknown = outputs.find((name) => !names.includes(name));
   if (unknown !== undefined)

@@ -9,14 +9,14 @@ export interface Score {
 /** Which of the two numbers of a {@link Score} a search goes by. */
 export type Fitness = "accuracy" | "loss";
 
-/** How a candidate came to be: drawn, changed from one parent, or mixed from two. */
-export type Origin = "random" | "mutant" | "crossover";
+/** How a candidate came to be: known beforehand, drawn, changed from one parent, or mixed from two. */
+export type Origin = "seed" | "random" | "mutant" | "crossover";
 
 /** A candidate that has been scored: one line of a search's history. */
 export interface Candidate<G> extends Score {
   /** Its place in the history, from 0. */
   readonly index: number;
-  /** 0 for the random start. */
+  /** 0 for the start. */
   readonly generation: number;
   readonly origin: Origin;
   /** Places of its parents in the history: none, one or two. */
@@ -26,8 +26,6 @@ export interface Candidate<G> extends Score {
   readonly genome: G;
   /** Adapter parameters; the head is not counted. */
   readonly parameters: number;
-  /** The second score of a finalist. */
-  readonly rescored?: Score;
 }
 
 interface Ranked extends Score {

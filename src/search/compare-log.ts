@@ -8,7 +8,15 @@ import type { Model } from "../models/model.js";
 import { fileOf, type RunStore, readStored } from "../training/store.js";
 import { type ComparePlan, type TrialKey, trialName } from "./compare-plan.js";
 import { brokenLine, type JsonLine, jsonLines } from "./json-lines.js";
-import { comparable, differences, type Json, type JsonObject, plain, refuseDifferences } from "./run-config.js";
+import {
+  comparable,
+  differences,
+  type Json,
+  type JsonObject,
+  placeOf,
+  plain,
+  refuseDifferences,
+} from "./run-config.js";
 
 /** A finished trial. */
 export interface Trial extends TrialKey {
@@ -84,7 +92,7 @@ async function begin(store: RunStore, plan: ComparePlan, model: Model, data: rea
   const config: JsonObject = plain({
     format: FORMAT,
     version: VERSION,
-    model: { path: model.folder.path ?? model.folder.name, device: model.runtime.device },
+    model: placeOf(model),
     options: shaping(plan) as JsonObject,
   });
   const described = Object.fromEntries(data.map((set) => [set.name, plain(set.describe() ?? {}) as Json]));

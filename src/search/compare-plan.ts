@@ -174,7 +174,7 @@ export function trialOptions(plan: ComparePlan, method: MethodPlan, { seed, lear
     budget,
     ...(method.rank !== undefined && { rank: method.rank }),
     train: { ...train, epochs: searched ? epochs - furtherEpochs : epochs, learningRate },
-    ...(searched && { search: { ...plan.search, seed }, further: { epochs: furtherEpochs } }),
+    ...(searched && { search: { ...plan.search, seed }, further: { epochs: furtherEpochs, learningRate } }),
     maxSeconds: Number.MAX_SAFE_INTEGER,
     seed,
   };

@@ -26,6 +26,7 @@ import {
 } from "./compare-plan.js";
 import { type TrialsProgress, trialsProgress } from "./compare-progress.js";
 import { type FitEvent, type FitOptions, type FitResult, fit } from "./fit.js";
+import { hasDiverged } from "./phases.js";
 
 export interface CompareOptions extends CompareSettings {
   /** Where finished trials are kept: a comparison that is called again with the same store goes on. Default: memory. */
@@ -142,7 +143,7 @@ async function runTrial(run: TrialRunner, data: Dataset, method: MethodPlan, key
     const now = performance.now();
     const passed = (now - last) / 1000;
     last = now;
-    if (event.type === "progress" && event.phase === "search") searchSeconds += passed;
+    if (event.type === "progress" && (event.phase === "search" || event.phase === "finals")) searchSeconds += passed;
     else seconds += passed;
     if (now - keptAt >= 1000 * KEEP_SECONDS) {
       keptAt = now;
@@ -170,8 +171,7 @@ async function runTrial(run: TrialRunner, data: Dataset, method: MethodPlan, key
     return { trial, result };
   } catch (thrown) {
     await keeping;
-    if (!(thrown instanceof GloraError)) throw thrown;
-    if (thrown.code === "ABORTED") await log.keepSpent(key, spent());
+    if (thrown instanceof GloraError && thrown.code === "ABORTED") await log.keepSpent(key, spent());
     if (!hasDiverged(thrown)) throw thrown;
     tell({ type: "note", text: `${trialName(key)}: ${thrown.message}` });
     const parameters = method.parameters ?? 0;
@@ -180,9 +180,6 @@ async function runTrial(run: TrialRunner, data: Dataset, method: MethodPlan, key
     return { trial, result: undefined };
   }
 }
-
-/** Of the errors of training, the one that a lower rate would have spared. */
-const hasDiverged = ({ code, details }: GloraError): boolean => code === "CONFIG" && "step" in details;
 
 async function fitTrial(
   { model, plan, fit, signal }: TrialRunner,

@@ -4,7 +4,17 @@ import type { Space } from "../adapters/space.js";
 import { type Progress, trackProgress } from "../training/progress.js";
 import type { Plan } from "./plan.js";
 
-export type Phase = "data" | "features" | "measure" | "train" | "search" | "further" | "scores" | "predict" | "trials";
+export type Phase =
+  | "data"
+  | "features"
+  | "measure"
+  | "train"
+  | "search"
+  | "finals"
+  | "further"
+  | "scores"
+  | "predict"
+  | "trials";
 
 export type FitEvent =
   | { readonly type: "plan"; readonly plan: Plan; readonly space: Space; readonly budget: Budget }

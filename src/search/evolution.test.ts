@@ -51,7 +51,7 @@ test("the published schedule: 50 random, then 20 generations of 25 mutants and 2
 
 test("parents are among the best ten of the generations before", async () => {
   const { history } = await evolve({ genes: toyGenes(30), score: smooth, seed: 2 });
-  const arity = { random: 0, mutant: 1, crossover: 2 };
+  const arity = { seed: 0, random: 0, mutant: 1, crossover: 2 };
   for (const { generation, origin, parents } of history) {
     const before = history.filter((c) => c.generation < generation);
     const tenth = before.map((c) => c.accuracy).sort((a, b) => b - a)[9];
@@ -166,22 +166,19 @@ test("fitness loss goes by the loss alone", async () => {
   expect((await evolve({ ...search, fitness: "loss" })).best.key).toBe("000");
 });
 
-test("finalists: the best few are scored again, and the second score decides", async () => {
-  const again: string[] = [];
-  const finalists = {
-    count: 3,
-    score: async (genome: number[]) => {
-      again.push(genome.join(""));
-      return { accuracy: again.length === 2 ? 0.9 : 0.1, loss: 1 };
-    },
-  };
-  const { best, history } = await evolve({ genes: toyGenes(10), score: smooth, ...small, finalists });
-  const byFirstScore = [...history].sort(ranking("accuracy")).map(({ key }) => key);
-  expect(again).toEqual(byFirstScore.slice(0, 3));
-  expect(best.key).toBe(byFirstScore[1]);
-  expect(best.rescored).toEqual({ accuracy: 0.9, loss: 1 });
-  expect(history.filter(({ rescored }) => rescored)).toHaveLength(3);
-  expect(history[best.index]).toEqual(best);
+test("seeds come first, in their order and inside the budget, each function once; random candidates fill the start", async () => {
+  const genes = toyGenes(10, { max: 60 });
+  const [a, b, dear] = [[1], [2, 1], new Array(10).fill(3)].map((some) =>
+    [...some, ...new Array(10).fill(0)].slice(0, 10),
+  );
+  const { history } = await evolve({ genes, score: smooth, ...small, seeds: [a!, b!, a!, dear!] });
+  const start = history.filter(({ generation }) => generation === 0);
+  expect(start.map(({ origin }) => origin)).toEqual(["seed", "seed", "seed", "random", "random", "random"]);
+  expect(start.slice(0, 2).map(({ genome }) => genome)).toEqual([a, b]);
+  expect(start[2]!.parameters).toBeLessThanOrEqual(60);
+  expect(history.filter(({ generation, origin }) => generation > 0 && origin === "seed")).toEqual([]);
+  const many = await evolve({ genes, score: smooth, ...small, population: 1, seeds: [a!, b!] });
+  expect(many.history.filter(({ origin }) => origin === "seed").map(({ genome }) => genome)).toEqual([a]);
 });
 
 /** A search that stops at the given score or save; what it had saved by then. */
@@ -201,7 +198,6 @@ async function interrupted(
   const search = evolve({
     ...options,
     score: counted(options.score),
-    finalists: { count: options.finalists!.count, score: counted(options.finalists!.score) },
     onCandidate(candidate) {
       if (stopAt === "save" && saves === place) throw new Error("stopped");
       saved[candidate.index] = candidate;
@@ -220,12 +216,12 @@ test.each(["score", "abort", "save"] as const)(
     const options = {
       genes: toyGenes(8, { min: 20, max: 40 }),
       score: smooth,
-      finalists: { count: 3, score: async (genome: number[]) => ({ accuracy: -genome[0]!, loss: genome[1]! }) },
+      seeds: [[0, 0, 0, 1, 1, 1, 1, 1]],
       ...small,
     };
     const whole = await evolve(options);
-    const scores = whole.history.length + 3;
-    expect(scores).toBe(27);
+    const scores = whole.history.length;
+    expect(scores).toBe(24);
     // Aborting at the last save is too late to interrupt anything.
     for (let place = 0; place < scores - (stopAt === "abort" ? 1 : 0); place++) {
       let evaluated = 0;
@@ -241,17 +237,14 @@ test.each(["score", "abort", "save"] as const)(
 );
 
 test("a search that is interrupted twice, and one that was complete, continue too", async () => {
-  const finalists = { count: 2, score: smooth };
-  const options = { genes: toyGenes(8), score: smooth, finalists, ...small };
+  const options = { genes: toyGenes(8), score: smooth, ...small };
   const whole = await evolve(options);
   const once = await interrupted(options, "score", 7);
   const twice = await interrupted({ ...options, history: once }, "score", 6);
   expect(twice).toHaveLength(13);
   expect(await evolve({ ...options, history: twice })).toEqual(whole);
   const never = async () => expect.unreachable("everything has been scored");
-  expect(
-    await evolve({ ...options, score: never, finalists: { count: 2, score: never }, history: whole.history }),
-  ).toEqual(whole);
+  expect(await evolve({ ...options, score: never, history: whole.history })).toEqual(whole);
 });
 
 test("the history of another search is refused", async () => {
@@ -282,27 +275,21 @@ test("an aborted search throws ABORTED before the next candidate", async () => {
   expect(saved).toEqual([0, 1, 2, 3]);
 });
 
-test("progress counts new candidates, then finalists", async () => {
+test("progress counts new candidates", async () => {
   const seen: string[] = [];
   let best = Number.NEGATIVE_INFINITY;
   await evolve({
     genes: toyGenes(8),
     score: smooth,
     ...small,
-    finalists: { count: 2, score: smooth },
     onProgress(progress) {
-      seen.push(`${progress.stage} ${progress.done}/${progress.total}`);
+      seen.push(`${progress.done}/${progress.total}`);
       best = Math.max(best, progress.candidate.accuracy);
       expect(progress.best.accuracy).toBe(best);
     },
   });
-  expect(seen).toHaveLength(26);
-  expect([seen[0], seen[23], seen[24], seen[25]]).toEqual([
-    "search 1/24",
-    "search 24/24",
-    "finalists 1/2",
-    "finalists 2/2",
-  ]);
+  expect(seen).toHaveLength(24);
+  expect([seen[0], seen[23]]).toEqual(["1/24", "24/24"]);
 });
 
 test("settings and scores that make no sense are refused", async () => {

@@ -41,30 +41,27 @@ export interface EvolutionOptions<G> extends EvolutionSettings {
   readonly genes: Genes<G>;
   /** Evaluates a candidate; called once for each, one after the other. */
   readonly score: (genome: G, signal: AbortSignal | undefined) => Promise<Score>;
-  /** Scores the best `count` a second time, with more data for instance; the best of these is then the result. */
-  readonly finalists?: { readonly count: number; readonly score: EvolutionOptions<G>["score"] } | undefined;
+  /** Genomes that the start begins with, in place of as many random ones. Default: none, as published. */
+  readonly seeds?: readonly G[];
   /** The history of an interrupted search with the same settings, space and budget, which this one continues. */
   readonly history?: readonly Candidate<G>[] | undefined;
-  /** Called for each new candidate, and again when a finalist has its second score: the place to save the history. */
+  /** Called for each new candidate: the place to save the history. */
   readonly onCandidate?: ((candidate: Candidate<G>) => void | Promise<void>) | undefined;
   readonly onProgress?: ((progress: EvolutionProgress<G>) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface EvolutionProgress<G> {
-  readonly stage: "search" | "finalists";
-  /** Scores given so far in this stage, those of an interrupted search among them, and how many there will be at most. */
+  /** Scores given so far, those of an interrupted search among them, and how many there will be at most. */
   readonly done: number;
   readonly total: number;
   readonly candidate: Candidate<G>;
-  /** Best by the first score. */
   readonly best: Candidate<G>;
 }
 
 export interface EvolutionResult<G> {
-  /** The best candidate: by the second score where there are finalists. */
   readonly best: Candidate<G>;
-  /** Parameters against fitness, from the fewest parameters up, by the first score. */
+  /** Parameters against fitness, from the fewest parameters up. */
   readonly front: readonly Candidate<G>[];
   /** Every candidate in the order of evaluation. */
   readonly history: readonly Candidate<G>[];
@@ -86,7 +83,7 @@ const FRUITLESS_DRAWS = 500;
 
 /**
  * Evolutionary search as published with GLoRA (Chavan et al., 2023, arXiv:2306.07967, with the authors' settings): a
- * random start; then in each generation the best so far have mutants and crossovers, topped up with random candidates.
+ * random start, `seeds` first where there are any; then in each generation the best so far have mutants and crossovers, topped up with random candidates.
  * Every candidate is repaired to meet the budget, and none is scored twice. Ties are broken as {@link ranking} says.
  *
  * Each generation draws from a stream of its own, before its first candidate is scored. So history and settings determine
@@ -98,20 +95,16 @@ const FRUITLESS_DRAWS = 500;
 export async function evolve<G>(options: EvolutionOptions<G>): Promise<EvolutionResult<G>> {
   const settings = checkSettings(options);
   const { generations, fitness } = settings;
-  const { genes, finalists, history: earlier = [], signal } = options;
+  const { genes, seeds = [], history: earlier = [], signal } = options;
   const better = ranking(fitness);
   const history: Candidate<G>[] = [];
   const seen = new Set<string>();
   let best: Candidate<G> | undefined;
   let note: string | undefined;
 
-  const save = async (stage: EvolutionProgress<G>["stage"], candidate: Candidate<G>, done: number, total: number) => {
-    await options.onCandidate?.(candidate);
-    options.onProgress?.({ stage, done, total, candidate, best: best! });
-  };
-
   for (let generation = 0; generation <= generations; generation++) {
-    const proposals = propose(genes, settings, generation, [...history].sort(better), seen);
+    const start = generation === 0 ? seeds.slice(0, settings.population) : [];
+    const proposals = propose(genes, settings, generation, [...history].sort(better), start, seen);
     if (proposals.length === 0) {
       note = exhausted(generation, history.length, settings);
       break;
@@ -127,25 +120,14 @@ export async function evolve<G>(options: EvolutionOptions<G>): Promise<Evolution
       const candidate = { index, generation, origin, parents: from, key, genome, parameters, accuracy, loss };
       history.push(candidate);
       if (!best || better(candidate, best) < 0) best = candidate;
-      if (!known) await save("search", candidate, history.length, totalOf(settings));
+      if (known) continue;
+      await options.onCandidate?.(candidate);
+      options.onProgress?.({ done: history.length, total: totalOf(settings), candidate, best });
     }
   }
   if (earlier.length > history.length) throw foreignHistory(history.length);
 
-  const winners = finalists ? [...history].sort(better).slice(0, finalists.count) : [];
-  const rescored: { index: number; parameters: number; accuracy: number; loss: number }[] = [];
-  for (const { index, genome, parameters } of winners) {
-    const known = earlier[index]?.rescored;
-    if (!known) throwIfAborted(signal);
-    const score = known ?? checkScore(await finalists!.score(genome, signal), index);
-    const candidate = { ...history[index]!, rescored: score };
-    history[index] = candidate;
-    rescored.push({ index, parameters, ...score });
-    if (!known) await save("finalists", candidate, rescored.length, winners.length);
-  }
-
-  const winner = rescored.sort(better)[0]?.index ?? best!.index;
-  return { best: history[winner]!, front: paretoFront(history, fitness), history, ...(note && { note }) };
+  return { best: best!, front: paretoFront(history, fitness), history, ...(note && { note }) };
 }
 
 /** All candidates of one generation: new ones only, inside the budget. `ranked` is the history, best first. */
@@ -154,6 +136,7 @@ function propose<G>(
   settings: Required<EvolutionSettings>,
   generation: number,
   ranked: readonly Candidate<G>[],
+  seeds: readonly G[],
   seen: Set<string>,
 ): Proposal<G>[] {
   const rng = rngStream(settings.seed, `search generation ${generation}`);
@@ -174,6 +157,7 @@ function propose<G>(
     for (let left = wanted * DRAWS_PER_CHILD; left > 0 && made < wanted; left--) if (draw()) made++;
   };
 
+  for (const seed of seeds) admit("seed", [], seed);
   if (parents.length > 0) {
     breed(settings.mutants, () => {
       const parent = rng.pick(parents);

@@ -22,16 +22,25 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => runtime.dispose());
 
-/** A whole fit in 6 + 3 steps and 12 candidates; nothing is planned from measured times. */
+/** A whole fit in 6 + 9 steps and 12 candidates; nothing is planned from measured times. */
 const small: FitOptions = {
   rank: 2,
   budget: 300,
   train: { epochs: 2, batchSize: 8, learningRate: 0.01, dropPath: 0.1, augment: { flip: 0.5 }, validateEvery: 1 },
-  search: { population: 4, generations: 2, parents: 2, mutants: 2, crossovers: 1, finalists: 2 },
-  further: { epochs: 1 },
+  search: { population: 4, generations: 2, parents: 2, mutants: 2, crossovers: 1, seeded: true, finalists: 2 },
+  further: { epochs: 2, validateEvery: 1 },
   seed: 3,
 };
-const FILES = ["log.jsonl", "search.jsonl", "result.json", "train.safetensors", "further.safetensors"];
+/** The finalists are the first seed and the best of the other candidates, here the third. */
+const FILES = [
+  "log.jsonl",
+  "search.jsonl",
+  "result.json",
+  "train.safetensors",
+  "further-0.safetensors",
+  "further-2.safetensors",
+  "finals.jsonl",
+];
 
 async function contents(store: RunStore): Promise<Record<string, string | undefined>> {
   const entries = FILES.map(async (file) => {
@@ -87,9 +96,11 @@ describe("an interrupted fit", () => {
     expect(steps.map(({ phase, step }) => [phase, step])).toEqual([
       ["train", 3],
       ["train", 6],
-      ["further", 3],
+      ["further-0", 3],
+      ["further-2", 3],
+      ["further-0", 6],
     ]);
-    expect((expected["search.jsonl"] ?? "").split("\n").length - 1).toBe(6 + 2);
+    expect((expected["search.jsonl"] ?? "").split("\n").length - 1).toBe(6);
   });
 
   test("repeats to the bit, however often it is saved", async () => {
@@ -119,8 +130,10 @@ describe("an interrupted fit", () => {
       ["the last step of training", (e) => e.type === "progress" && e.phase === "train" && e.progress.done === 6],
       ["the search", (e) => e.type === "progress" && e.phase === "search" && e.progress.done === 5],
       ["the test", (e) => e.type === "progress" && e.phase === "scores"],
-      ["a finalist", (e) => e.type === "progress" && e.phase === "search" && e.progress.done === 7],
-      ["further training", (e) => e.type === "progress" && e.phase === "further" && e.progress.done === 2],
+      ["a finalist", (e) => e.type === "progress" && e.phase === "finals" && e.progress.done === 2],
+      ["its last step", (e) => e.type === "progress" && e.phase === "finals" && e.progress.done === 3],
+      ["its validation", (e) => e.type === "validation" && e.phase === "finals"],
+      ["further training", (e) => e.type === "progress" && e.phase === "further" && e.progress.done === 5],
     ];
     for (const [moment, isNow] of moments) {
       const store = memoryStore();
@@ -264,7 +277,9 @@ test("the test split is used once, at the very end; results are those of the mod
     search: { candidates: 12 },
   });
   expect(parameters).toBeLessThanOrEqual(300);
-  expect(genome).toBe(search!.best.genome);
+  const finalists = search!.finalists!.map(({ candidate }) => candidate);
+  expect(finalists.map(({ origin }) => origin === "seed")).toEqual([true, false]);
+  expect(finalists.map((finalist) => finalist.genome)).toContain(genome);
   expect(search!.front.length).toBeGreaterThan(0);
 });
 

@@ -22,6 +22,8 @@ import { fileOf, memoryStore, type RunStore, readStored } from "../training/stor
 import { checkSplits, classesOf, stepsOf } from "../training/train.js";
 import type { Candidate } from "./candidate.js";
 import { type FitEvent, type Phase, type Report, stopwatch } from "./events.js";
+import type { EvolutionResult } from "./evolution.js";
+import { type Finalist, finalistsOf, finalsPhase } from "./finals.js";
 import { measureTimes } from "./measure.js";
 import { type RunContext, scoreSplits, searchPhase, trainPhase } from "./phases.js";
 import { type Plan, planDefault, planPaper, readPlan, SEARCH_BY_TASKS, type SearchPlan } from "./plan.js";
@@ -85,10 +87,13 @@ export interface FitResult {
 }
 
 export interface SearchSummary {
+  /** By its inherited weights. */
   readonly best: Candidate<Genome>;
   /** Parameters against fitness. */
   readonly front: readonly Candidate<Genome>[];
   readonly evaluated: number;
+  /** Those that were trained before one was chosen, with their scores then; absent where the best candidate was taken. */
+  readonly finalists?: readonly Finalist[];
   /** Why the search ended early, where it did. */
   readonly note?: string;
 }
@@ -177,7 +182,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
     });
 
   const run: RunContext = { store, signal, checkpointSeconds: o.checkpointSeconds, tell, progress };
-  const first = await timed("train", () => trainPhase("train", net, splits, plan.train, run));
+  const first = await timed("train", () => trainPhase({ phase: "train" }, net, splits, plan.train, run));
   // A supernet goes on from its last state, as the published runs do, unless validation stopped it for getting worse.
   if (first.best && (only || first.stoppedEarly)) net.parameters.set(first.best.parameters);
   const unfinished = { plan, seconds, validation: undefined, test: undefined };
@@ -185,23 +190,28 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
     return { ...unfinished, adapted: net, genome: undefined, parameters: undefined };
 
   const found = only
-    ? { adapted: net }
-    : await timed("search", async () => {
-        const { best, front, history, note } = await searchPhase(net, splits, budget, plan.search!, questions, run);
-        const search: SearchSummary = { best, front, evaluated: history.length, ...(note !== undefined && { note }) };
-        return { adapted: inheritedModel(net, best.genome, rngStream(seed, "inherited values")), search };
-      });
-  const { adapted } = found;
+    ? undefined
+    : await timed("search", () => searchPhase(net, splits, budget, plan.search!, questions, run));
+  const finals =
+    found && plan.further && o.stopAfter !== "search"
+      ? await timed("further", () => {
+          const { finalists = 1, fitness = "accuracy" } = plan.search!;
+          return finalsPhase(net, finalistsOf(found.history, finalists, fitness), splits, plan.further!, run);
+        })
+      : undefined;
+  const adapted = found
+    ? (finals?.adapted ?? inheritedModel(net, found.best.genome, rngStream(seed, "inherited values")))
+    : net;
   const genome = adapted.genome!;
   const parameters = count(genome, space.layers, space.a);
-  const chosen = { ...found, adapted: { ...adapted, model: full }, genome, parameters };
+  const chosen = {
+    adapted: { ...adapted, model: full },
+    genome,
+    parameters,
+    ...(found && { search: summaryOf(found, finals?.finalists) }),
+  };
   if (!only && o.stopAfter === "search") return { ...unfinished, ...chosen };
 
-  // A structure that adapts nothing, on a model whose head is frozen, has nothing to train.
-  if (!only && plan.further && adapted.parameters.length > 0) {
-    const further = await timed("further", () => trainPhase("further", adapted, splits, plan.further!, run));
-    if (further.best) adapted.parameters.set(further.best.parameters);
-  }
   if (earlier) {
     tell({ type: "note", text: "This run is finished: its result is the stored one." });
     return { ...chosen, plan, ...earlier, seconds };
@@ -269,19 +279,35 @@ const resultToJson = ({ genome, parameters, validation, test, search, adapted }:
       ...(search.note !== undefined && { note: search.note }),
       best: summary(search.best),
       front: search.front.map(summary),
+      ...(search.finalists && {
+        finalists: search.finalists.map(({ candidate, accuracy, loss }) => ({
+          ...summary({ ...candidate, accuracy, loss }),
+          origin: candidate.origin,
+        })),
+      }),
     },
   }),
   validation,
   test,
 });
 
-const summary = ({ index, parameters, accuracy, loss, rescored }: Candidate<Genome>) => ({
+const summary = ({ index, parameters, accuracy, loss }: Candidate<Genome>) => ({
   candidate: index,
   parameters,
   accuracy,
   loss,
-  ...(rescored && { rescored }),
 });
+
+function summaryOf(found: EvolutionResult<Genome>, finalists: readonly Finalist[] = []): SearchSummary {
+  const { best, front, history, note } = found;
+  return {
+    best,
+    front,
+    evaluated: history.length,
+    ...(finalists.length > 0 && { finalists }),
+    ...(note !== undefined && { note }),
+  };
+}
 
 function budgetOf(space: Space, budget: FitOptions["budget"]): Budget {
   const asked =

@@ -5,10 +5,7 @@ import { Fields } from "../formats/fields.js";
 import type { Candidate, Origin, Score } from "./candidate.js";
 import { brokenLine, type JsonLine } from "./json-lines.js";
 
-/**
- * A candidate as one line of a history file (JSON Lines), its newline included. A finalist that is scored again is a
- * second line of the same index, which takes the place of the first.
- */
+/** A candidate as one line of a history file (JSON Lines), its newline included. */
 export function encodeCandidate({ genome, ...rest }: Candidate<Genome>): string {
   return `${JSON.stringify({ ...rest, layers: genomeToJson(genome) })}\n`;
 }
@@ -29,6 +26,7 @@ export function decodeHistory(lines: readonly JsonLine[], space: Space, file: st
       index,
       generation: fields.natural("generation", undefined, 0),
       origin: fields.choice<Origin>("origin", undefined, {
+        seed: "seed",
         random: "random",
         mutant: "mutant",
         crossover: "crossover",
@@ -37,12 +35,11 @@ export function decodeHistory(lines: readonly JsonLine[], space: Space, file: st
       parameters: fields.natural("parameters", undefined, 0),
       key: fields.text("key"),
       ...readScore(fields),
-      ...(fields.has("rescored") && { rescored: readScore(fields.object("rescored")) }),
     };
     const genome = readGenome(fields.object("layers"), space, fail);
     if (fields.problems.length > 0) throw fail(`not a candidate (${fields.problems[0]})`);
-    if (index > history.length)
-      throw fail(`expected candidate ${history.length}, found ${index}: lines before it are missing`);
+    if (index !== history.length)
+      throw fail(`expected candidate ${history.length}, found ${index}: lines are missing or repeated`);
     history[index] = { ...candidate, genome };
   }
   return history;

@@ -16,7 +16,6 @@ test("measures what a plan needs, for steps that are split too, and trains nothi
     const before = net.parameters.slice();
     const times = await measureTimes(net, splits, { ...trainingOf("default", 0), batchSize: 64, microBatchSize: 7 });
     expect(times.step).toBeGreaterThan(0);
-    expect(times.training / times.validation).toBeCloseTo(2, 12);
     expect(times.rest).toBeGreaterThan(times.validation);
     expect(times.watched).toBe(5);
     expect(net.parameters).toEqual(before);

@@ -62,7 +62,6 @@ export async function measureTimes(
   return {
     step,
     validation: forward * splits.validation.size,
-    training: forward * splits.train.size,
     rest: forward * (splits.validation.size + splits.test.size) + OVERHEAD,
     watched: net.genome ? 1 : namedGenomes(space).size,
   };

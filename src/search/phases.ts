@@ -2,6 +2,7 @@
 import { type AdaptedModel, trainableFeeds } from "../adapters/adapted-model.js";
 import type { Budget } from "../adapters/budget.js";
 import type { Genome } from "../adapters/structure.js";
+import { GloraError } from "../base/errors.js";
 import type { Split, SplitName } from "../data/dataset.js";
 import { evaluate, scoringGraph } from "../evaluation/evaluate.js";
 import type { Metrics } from "../evaluation/metrics.js";
@@ -10,14 +11,14 @@ import { Fields } from "../formats/fields.js";
 import { decodeTrainState, encodeTrainState } from "../training/checkpoint.js";
 import type { TrainOptions } from "../training/options.js";
 import { fileOf, type RunStore, readStored } from "../training/store.js";
-import { stepsOf, type TrainResult, train } from "../training/train.js";
-import type { Score } from "./candidate.js";
+import { stepsOf, type TrainResult, type TrainState, train } from "../training/train.js";
 import type { FitEvent, Phase, Report } from "./events.js";
 import { evolve } from "./evolution.js";
 import { gloraGenes } from "./genes.js";
 import { decodeHistory, encodeCandidate } from "./history.js";
 import { brokenLine, jsonLines } from "./json-lines.js";
 import { candidatesOf, type SearchPlan } from "./plan.js";
+import { seedGenomes } from "./seeds.js";
 import { taskScorer } from "./task-fitness.js";
 
 export interface RunContext {
@@ -31,27 +32,45 @@ export interface RunContext {
 /** Seconds between checkpoints: what a killed process loses at most. */
 const CHECKPOINT_SECONDS = 30;
 
-/** Trains with a checkpoint `<phase>.safetensors`, from which an interrupted phase goes on. */
+/** What is trained, and how far. */
+export interface Leg {
+  readonly phase: "train" | "finals" | "further";
+  /** Of its checkpoint `<name>.safetensors`, and of its lines in the log. Default: the phase's. */
+  readonly name?: string;
+  /** Epochs after which it pauses, once they are validated: its schedule stays that of the whole. Default: never. */
+  readonly until?: number;
+}
+
+/**
+ * Trains with a checkpoint, from which an interrupted phase goes on; a pause is such an interruption.
+ *
+ * @returns the best validation so far; undefined where there was none
+ */
 export async function trainPhase(
-  phase: "train" | "further",
+  { phase, name = phase, until }: Leg,
   adapted: AdaptedModel,
   splits: Record<SplitName, Split>,
   options: TrainOptions,
   { store, signal, checkpointSeconds = CHECKPOINT_SECONDS, tell, progress }: RunContext,
-): Promise<TrainResult> {
-  const file = `${phase}.safetensors`;
+): Promise<Pick<TrainResult, "best" | "stoppedEarly">> {
+  const file = `${name}.safetensors`;
   const saved = await store.read(file);
   const resume = saved && (await decodeTrainState(saved, fileOf(store, file)));
-  const { total } = stepsOf(splits.train.size, options);
+  const { total: all, perEpoch } = stepsOf(splits.train.size, options);
+  const total = until === undefined ? all : Math.min(all, until * perEpoch);
   const before = resume?.step ?? 0;
-  await trimLog(store, phase, before);
-  if (before > 0 && before < total)
-    tell({ type: "note", text: `${phase}: going on after step ${before} of ${total}.` });
+  await trimLog(store, name, before);
+  const pausesAt = ({ step, lossCount }: TrainState): boolean =>
+    until !== undefined && step >= total && lossCount === 0;
+  if (resume && pausesAt(resume)) return { best: resume.best, stoppedEarly: false };
+  if (before > 0 && before < total) tell({ type: "note", text: `${name}: going on after step ${before} of ${total}.` });
   const report = progress(phase, "step", total, before);
+  const pause = new AbortController();
+  let paused: TrainState | undefined;
   let accuracy = resume?.best?.accuracy;
   let savedAt = performance.now();
   return train(adapted, splits, options, {
-    signal,
+    signal: signal ? AbortSignal.any([signal, pause.signal]) : pause.signal,
     resume,
     onStep: (step, _, loss) => {
       const score = accuracy === undefined ? "" : `, validation ${percent(accuracy)}`;
@@ -64,18 +83,28 @@ export async function trainPhase(
       const scores = Object.fromEntries(
         Object.entries(validation.scores).map(([name, metrics]) => [name, { ...metrics, confusion: undefined }]),
       );
-      await store.append("log.jsonl", `${JSON.stringify({ phase, ...validation, scores })}\n`);
+      await store.append("log.jsonl", `${JSON.stringify({ phase: name, ...validation, scores })}\n`);
     },
     checkpointDue: () => performance.now() - savedAt >= 1000 * checkpointSeconds,
     onCheckpoint: async (state) => {
       await store.write(file, encodeTrainState(state));
       savedAt = performance.now();
+      if (!pausesAt(state)) return;
+      paused = state;
+      pause.abort();
     },
+  }).catch((thrown: unknown) => {
+    if (!paused || signal?.aborted) throw thrown;
+    return { best: paused.best, stoppedEarly: false };
   });
 }
 
+/** Of the errors of training, the one that a lower rate would have spared. */
+export const hasDiverged = (thrown: unknown): thrown is GloraError =>
+  thrown instanceof GloraError && thrown.code === "CONFIG" && "step" in thrown.details;
+
 /** Drops the log's lines that lie after the checkpoint: the resumed run writes them again. */
-async function trimLog(store: RunStore, phase: string, step: number): Promise<void> {
+async function trimLog(store: RunStore, name: string, step: number): Promise<void> {
   const log = await readStored(store, "log.jsonl");
   if (log === undefined) return;
   const file = fileOf(store, "log.jsonl");
@@ -83,7 +112,7 @@ async function trimLog(store: RunStore, phase: string, step: number): Promise<vo
     const entry = new Fields(json);
     const place = { phase: entry.text("phase"), step: entry.natural("step", undefined, 0) };
     if (entry.problems.length > 0) throw brokenLine(file, number, `not a validation (${entry.problems[0]})`);
-    return place.phase !== phase || place.step <= step;
+    return place.phase !== name || place.step <= step;
   });
   await store.write("log.jsonl", kept.map(({ text }) => text).join(""));
 }
@@ -106,9 +135,7 @@ export async function searchPhase(
   const graph = scoringGraph(model, { layout, head: "trainable" });
   const session = await model.runtime.open(graph, { name: "search", keepArena: true });
   const scorer = questions && (await taskScorer(net, questions));
-  const { finalists: count = 0 } = plan;
-  let done = history.length + history.filter(({ rescored }) => rescored).length;
-  const report = progress("search", "candidate", candidatesOf(plan) + count, done);
+  const report = progress("search", "candidate", candidatesOf(plan), history.length);
   const scoreOn = (split: Split, genome: Genome): Promise<Metrics> =>
     evaluate(session, split, model, { feeds: trainableFeeds(net, genome), signal });
   try {
@@ -116,15 +143,11 @@ export async function searchPhase(
       ...plan,
       genes: gloraGenes(space, budget),
       score: (genome) => scorer?.score(genome, signal) ?? scoreOn(splits.validation, genome),
-      finalists: {
-        count,
-        score: async (genome) => pooled(await scoreOn(splits.validation, genome), await scoreOn(splits.train, genome)),
-      },
+      ...(plan.seeded && { seeds: seedGenomes(space, budget) }),
       history,
       signal,
       onCandidate: (candidate) => store.append(file, encodeCandidate(candidate)),
-      onProgress: ({ best }) => {
-        done++;
+      onProgress: ({ best, done }) => {
         report(`best ${percent(best.accuracy)}, loss ${best.loss.toFixed(3)}, ${best.parameters} parameters`, done);
       },
     });
@@ -132,17 +155,6 @@ export async function searchPhase(
     await session.dispose();
     await scorer?.dispose();
   }
-}
-
-/** The score of two splits together. */
-function pooled(a: Metrics, b: Metrics): Score {
-  // The loss is a mean over what is scored: tokens, or examples.
-  const [m, n] = [a, b].map((metrics) => ("tokens" in metrics ? Number(metrics.tokens) : metrics.examples)) as [
-    number,
-    number,
-  ];
-  const mean = (x: number, y: number): number => (x * m + y * n) / (m + n);
-  return { accuracy: mean(a.accuracy, b.accuracy), loss: mean(a.loss, b.loss) };
 }
 
 /** The chosen model on the validation split, and once on the test split. */

@@ -12,7 +12,7 @@ import {
 } from "./plan.js";
 import { trainingOf } from "./recipe.js";
 
-const times: MeasuredTimes = { step: 0.1, validation: 0.5, training: 2, rest: 6, watched: 5 };
+const times: MeasuredTimes = { step: 0.1, validation: 0.5, rest: 6, watched: 5 };
 const request: PlanRequest = {
   maxSeconds: 3600,
   searched: true,
@@ -26,7 +26,7 @@ const request: PlanRequest = {
 describe("the default plan", () => {
   test("keeps to the time, and uses it", () => {
     let before = 0;
-    for (const maxSeconds of [60, 120, 240]) {
+    for (const maxSeconds of [80, 160, 320]) {
       const { seconds, train, search, further } = planDefault({ ...request, maxSeconds });
       expect(seconds).toBeLessThanOrEqual(maxSeconds);
       expect(seconds).toBeGreaterThan(0.6 * maxSeconds);
@@ -60,7 +60,15 @@ describe("the default plan", () => {
     expect(plan.seconds).toBeLessThanOrEqual(400);
     const search = { population: 10, generations: 4, fitness: "loss" } as const;
     const given = planDefault({ ...request, search, given: { further: 3 } });
-    expect(given.search).toEqual({ ...search, parents: 2, mutants: 5, crossovers: 5, finalists: 2, seed: 7 });
+    expect(given.search).toEqual({
+      ...search,
+      parents: 2,
+      mutants: 5,
+      crossovers: 5,
+      seeded: true,
+      finalists: 4,
+      seed: 7,
+    });
     expect(given.further?.epochs).toBe(3);
     expect(planDefault({ ...request, further: false }).further).toBeUndefined();
   });
@@ -73,9 +81,14 @@ describe("the default plan", () => {
   test("its seconds are those of its work", () => {
     const search = { population: 5, generations: 1, mutants: 1, crossovers: 1, finalists: 3, seed: 0 };
     const train = { ...request.train, epochs: 2 };
-    // 3 epochs of 20 steps; 5 validations of 5 structures, 5 of the winner; 10 candidates; 3 finalists; the rest.
-    const seconds = 3 * 20 * 0.1 + 5 * 5 * 0.5 + 5 * 0.5 + 10 * 0.5 + 3 * 2.5 + 6;
-    expect(secondsOf({ train, search, further: { ...train, epochs: 1 } }, request)).toBeCloseTo(seconds, 12);
+    const further = { ...train, epochs: 6, validateEvery: 2 };
+    // 2 epochs of 20 steps and 6 of the winner; 5 validations of 5 structures, 5 of the winner; 10 candidates; the rest.
+    const one = 8 * 20 * 0.1 + 5 * 5 * 0.5 + 5 * 0.5 + 10 * 0.5 + 6;
+    expect(secondsOf({ train, search: { ...search, finalists: 1 }, further }, request)).toBeCloseTo(one, 12);
+    // Two others up to epoch 4, where the validation after the middle is; half of the validations each.
+    const losers = 2 * (4 * 20 * 0.1 + 2.5 * 0.5);
+    expect(secondsOf({ train, search, further }, request)).toBeCloseTo(one + losers, 12);
+    expect(secondsOf({ train, search }, request)).toBeCloseTo(one - 6 * 20 * 0.1 - 5 * 0.5, 12);
   });
 });
 
@@ -85,7 +98,6 @@ test.each([24, 40, 100, 600, 1050])("%d candidates are about what the search sco
   let next = 0;
   const { history } = await evolve<number>({
     ...settings,
-    finalists: undefined,
     score: async (genome) => ({ accuracy: genome, loss: 0 }),
     genes: {
       random: () => next++,

@@ -20,7 +20,9 @@ export interface Plan {
 }
 
 export interface SearchPlan extends EvolutionSettings {
-  /** Of the best candidates, how many are scored again on the training and validation examples together. Default: none. */
+  /** Start from known methods and mixtures of them, as large as the budget allows. Default: false, as published. */
+  readonly seeded?: boolean;
+  /** Structures that are trained further before one of them is chosen. Default: 1, the best candidate. */
   readonly finalists?: number;
 }
 
@@ -30,8 +32,6 @@ export interface MeasuredTimes {
   readonly step: number;
   /** The validation split once. */
   readonly validation: number;
-  /** The training split once, forward only. */
-  readonly training: number;
   /** The test split once, opening sessions and merging. */
   readonly rest: number;
   /** Structures that are scored at each validation of `train`. */
@@ -87,6 +87,11 @@ export function planDefault(request: PlanRequest): Plan {
   return { recipe: "default", ...plan, seconds: secondsOf(plan, request) };
 }
 
+/** The epoch at which finalists are compared: the validation that is nearest to the middle, from above. */
+export function epochOfFinals({ epochs, validateEvery = Math.ceil(epochs / 10) }: TrainOptions): number {
+  return Math.min(epochs, validateEvery * Math.ceil(epochs / 2 / validateEvery));
+}
+
 /** Further epochs in the recipe's proportion to those of the supernet. */
 const furtherAfter = (epochs: number): number => Math.round((MOST.further / MOST.epochs) * epochs);
 
@@ -100,10 +105,12 @@ export function secondsOf(
   { train, search, further }: Work,
   { times, stepsPerEpoch }: Pick<PlanRequest, "times" | "stepsPerEpoch">,
 ): number {
-  const { step, validation, training, rest, watched } = times;
+  const { step, validation, rest, watched } = times;
   const trained = train.epochs * stepsPerEpoch * step + VALIDATIONS * watched * validation;
-  const searched = search ? candidatesOf(search) * validation + (search.finalists ?? 0) * (training + validation) : 0;
-  const more = further ? further.epochs * stepsPerEpoch * step + VALIDATIONS * validation : 0;
+  const searched = search ? candidatesOf(search) * validation : 0;
+  const losers = further && search?.finalists ? search.finalists - 1 : 0;
+  const epochs = further ? further.epochs + losers * epochOfFinals(further) : 0;
+  const more = epochs * stepsPerEpoch * step + (further ? VALIDATIONS * (1 + losers / 2) * validation : 0);
   return trained + searched + more + rest;
 }
 
@@ -122,7 +129,8 @@ const FURTHER_RATE = 3;
 
 /**
  * Population and generations of about as many candidates, in the published proportions (50 + 20 · 50). Their fitness is the
- * loss, and the best are scored again: a hundred images say little, the accuracy on them least (docs/search.md).
+ * loss, a hundred images say little, the accuracy on them least; known structures start it, and a few are trained before one is
+ * chosen (docs/search.md).
  */
 export function searchFor(candidates: number, seed: number, given: Partial<SearchPlan> = {}): SearchPlan {
   const population = given.population ?? Math.max(6, Math.min(50, Math.round(Math.sqrt(candidates * (50 / 21)))));
@@ -134,14 +142,18 @@ export function searchFor(candidates: number, seed: number, given: Partial<Searc
     mutants: Math.floor(population / 2),
     crossovers: Math.floor(population / 2),
     fitness: "loss",
-    finalists: parents,
+    seeded: true,
+    finalists: FINALISTS,
     ...given,
     seed,
   };
 }
 
-/** A task's accuracy is what is asked for, and its few questions are the same for every candidate. */
-export const SEARCH_BY_TASKS = { fitness: "accuracy", finalists: 0 } as const satisfies Partial<SearchPlan>;
+/** Three seeds, and the best candidate of the rest. */
+const FINALISTS = 4;
+
+/** A task's accuracy is what is asked for, which training does not score: the best candidate is the result. */
+export const SEARCH_BY_TASKS = { fitness: "accuracy", finalists: 1 } as const satisfies Partial<SearchPlan>;
 
 /** The plan with other settings of its search, and with or without further training. */
 export function withSearch(

@@ -3,7 +3,7 @@
 import { PRESETS } from "../adapters/presets.js";
 import { GloraError } from "../base/errors.js";
 import type { Dataset } from "../data/dataset.js";
-import { Fields, throwProblems } from "../formats/fields.js";
+import { Fields, type Size, throwProblems } from "../formats/fields.js";
 import { parseJson } from "../formats/folder.js";
 import type { Model } from "../models/model.js";
 import { fileOf, type RunStore, readStored } from "../training/store.js";
@@ -20,7 +20,7 @@ export type JsonObject = { readonly [key: string]: Json | undefined };
 export interface RunConfig {
   readonly format: typeof FORMAT;
   readonly version: typeof VERSION;
-  readonly model: { readonly path: string; readonly device: string };
+  readonly model: { readonly path: string; readonly device: string; readonly imageSize?: Size };
   readonly data: { readonly name: string };
   /** The options of `fit` that shape its result, defaults filled in. */
   readonly options: JsonObject;
@@ -28,13 +28,20 @@ export interface RunConfig {
   readonly origin: JsonObject;
 }
 
+/** What a model was opened from, so that it can be opened again. */
+export const placeOf = ({ folder, runtime, imageSize }: Model): RunConfig["model"] => ({
+  path: folder.path ?? folder.name,
+  device: runtime.device,
+  ...(imageSize && { imageSize }),
+});
+
 /** The config of a fit, in plain JSON. */
 export function configOf(model: Model, data: Dataset, o: FitOptions): RunConfig {
   const options = { ...DEFAULTS, ...plain(shaping(o)) };
   return plain({
     format: FORMAT,
     version: VERSION,
-    model: { path: model.folder.path ?? model.folder.name, device: model.runtime.device },
+    model: placeOf(model),
     data: { name: data.name },
     options,
     origin: o.origin ?? {},
@@ -124,7 +131,9 @@ export async function readConfig(store: RunStore): Promise<RunConfig | undefined
     );
   for (const key of ["model", "data", "options", "origin"])
     if (!fields.has(key)) fields.refuse(key, "is missing; an object is expected");
-  for (const key of ["path", "device"]) fields.object("model").text(key);
+  const model = fields.object("model");
+  for (const key of ["path", "device"]) model.text(key);
+  if (model.has("imageSize")) model.size("imageSize");
   fields.object("data").text("name");
   fields.object("origin");
   checkOptions(fields.object("options"));

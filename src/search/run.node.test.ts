@@ -47,7 +47,7 @@ const small = {
   rank: 2,
   budget: 300,
   train: { epochs: 2, batchSize: 8, learningRate: 0.01, validateEvery: 1 },
-  search: { population: 4, generations: 2, parents: 2, mutants: 2, crossovers: 1 },
+  search: { population: 4, generations: 2, parents: 2, mutants: 2, crossovers: 1, finalists: 1 },
   further: { epochs: 1 },
 } satisfies FitToFolderOptions;
 const data = () => imageFolder(images);

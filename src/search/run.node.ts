@@ -3,7 +3,9 @@ import { rm } from "node:fs/promises";
 import { basename, join, resolve as resolvePath } from "node:path";
 import { describeBase, openAdapterPath, saveAdapter } from "../adapters/adapter-file.node.js";
 import { toAdapter } from "../adapters/attach.js";
-import { type MergeOptions, type MergeResult, mergeModel } from "../adapters/export.node.js";
+import type { MergeOptions } from "../adapters/export.js";
+import { type MergeResult, mergeModel } from "../adapters/export.node.js";
+import { mergeInputs } from "../adapters/merge-inputs.js";
 import { GloraError } from "../base/errors.js";
 import { packageVersion } from "../base/version.node.js";
 import type { Dataset } from "../data/dataset.js";
@@ -94,6 +96,7 @@ export async function resume(path: string, o: ResumeOptions = {}): Promise<Run> 
     device: config.model.device as DeviceName,
     ...(runtime && { runtime }),
     ...(modelConfig !== undefined && { config: from(modelConfig) }),
+    ...(config.model.imageSize && { imageSize: config.model.imageSize }),
   });
   try {
     return await fit(model, data, {
@@ -266,9 +269,6 @@ export async function refuseInside(out: string, model: string | undefined, data:
       );
 }
 
-/** How many examples base, adapted and merged model are compared on; texts have logits of a vocabulary for every token. */
-const COMPARED = { examples: 16, tokens: 4 };
-
 function asRun(result: FitResult, data: Dataset, folder: string | undefined): Run {
   const { adapted, genome } = result;
   const { model } = adapted;
@@ -281,12 +281,7 @@ function asRun(result: FitResult, data: Dataset, folder: string | undefined): Ru
     folder,
     async merge(out, o = {}) {
       requireStructure();
-      const splits = await data.prepare(model.input);
-      const split = splits.validation.size > 0 ? splits.validation : splits.train;
-      const inputs = await split.inputs(
-        Array.from({ length: Math.min(COMPARED[model.rows], split.size) }, (_, i) => i),
-      );
-      return mergeModel(adapted, out, { ...o, inputs });
+      return mergeModel(adapted, out, { ...o, inputs: await mergeInputs(model, data) });
     },
     async save(out) {
       requireStructure();

@@ -28,6 +28,37 @@ test("a bare ViT gets the name that it has inside a model with a head", async ()
   await bare.runtime.dispose();
 });
 
+// Names in memory: transformers 5.23, `model.named_modules()` of the classes.
+test("modules of the ViT's relatives", async () => {
+  const relatives = new URL("../../../test/fixtures/vit-transformers/", import.meta.url).pathname;
+  const namesOf = async (name: string, labels?: string[]) => {
+    const model = await openModel(relatives + name);
+    await model.runtime.dispose();
+    return moduleNames(labels ? model.withTask({ kind: "classes", labels }) : model);
+  };
+  const deit = await namesOf("deit-teacher");
+  expect(deit.spell("deit.encoder.layer.0.output.dense")).toBe("deit.layers.0.mlp.fc2");
+  expect(deit.find("deit.layers.0.attention.k_proj")).toBe("deit.encoder.layer.0.attention.attention.key");
+  expect(deit.find("cls_classifier")).toBe("cls_classifier");
+
+  const dinov2 = await namesOf("dinov2");
+  const query = "dinov2.encoder.layer.0.attention.attention.query";
+  expect(dinov2.spell(query)).toBe("dinov2.encoder.layer.0.attention.q_proj");
+  expect(dinov2.find("dinov2.encoder.layer.0.attention.q_proj")).toBe(query);
+  expect(dinov2.find("dinov2.encoder.layer.0.mlp.fc1")).toBe("dinov2.encoder.layer.0.mlp.fc1");
+  const swiglu = await namesOf("dinov2-bare-swiglu", ["a", "b"]);
+  expect(swiglu.spell("encoder.layer.0.mlp.weights_out")).toBe("dinov2.encoder.layer.0.mlp.down_proj");
+  expect(swiglu.isFused("encoder.layer.0.mlp.weights_in")).toBe(true);
+  expect(dinov2.isFused("dinov2.encoder.layer.0.mlp.fc1")).toBe(false);
+
+  const clip = await namesOf("clip");
+  const fc1 = "vision_model.encoder.layers.0.mlp.fc1";
+  expect(clip.spell(fc1)).toBe(fc1);
+  expect(clip.find("encoder.layers.0.mlp.fc1")).toBe(fc1);
+  const siglip = await namesOf("siglip-bare", ["a", "b"]);
+  expect(siglip.spell("encoder.layers.0.self_attn.q_proj")).toBe("vision_model.encoder.layers.0.self_attn.q_proj");
+});
+
 test("timm's and a language model's names are the checkpoint's own", async () => {
   const timm = await openModel(`${merge}timm`);
   expect(moduleNames(timm).spell("blocks.0.attn.qkv")).toBe("blocks.0.attn.qkv");

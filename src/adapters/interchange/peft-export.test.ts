@@ -69,6 +69,14 @@ describe("PEFT's own files come back to the bit", () => {
   });
 });
 
+test("a layer that is two to transformers is refused by name", async () => {
+  const base = await openBase("../vit-transformers/dinov2-bare-swiglu");
+  const adapted = await attachTo(base, { "encoder.layer.0.mlp.weights_in": { B: "vector" } });
+  await expect(encodePeft(adapted)).rejects.toThrow(
+    "PEFT cannot say this adapter: encoder.layer.0.mlp.weights_in is two layers to transformers, gate_proj and up_proj.",
+  );
+});
+
 describe("another file, the same logits", () => {
   type Case = [string, "LORA" | "GLORA", Record<string, Partial<Structure>>, AForm?];
   const vit: Case[] = [

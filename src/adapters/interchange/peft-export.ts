@@ -40,6 +40,14 @@ export async function encodePeft(adapted: AdaptedModel, wanted?: PeftType): Prom
   // PEFT opens no adapter without a layer: one of zeros for a head alone.
   const layers = acting.length > 0 ? acting.map(({ layer }) => layer) : model.layers.slice(0, 1);
   const names = moduleNames(model);
+  const fused = layers.find(({ name }) => names.isFused(name));
+  if (fused)
+    throw new GloraError(
+      "ADAPTER",
+      `PEFT cannot say this adapter: ${fused.name} is two layers to transformers, gate_proj and up_proj. Merge it (the ` +
+        `merged ${model.name} is a plain model), or train without it: --layers takes globs.`,
+      { layer: fused.name },
+    );
   const { tensors, config } = type === "LORA" ? await loraTensors(adapted, layers) : gloraTensors(adapted, layers);
   const saved = await savedModules(adapted, names);
   const entries = [

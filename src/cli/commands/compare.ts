@@ -101,7 +101,10 @@ export const compare = defineCommand({
     );
     const pick = (from: object) =>
       given(Object.fromEntries(Object.keys(from).map((key) => [key, values[key as keyof typeof values]])));
-    const model = await openModel(values.model, given({ config: values.config, device: values.device }));
+    const model = await openModel(
+      values.model,
+      given({ config: values.config, device: values.device, imageSize: values.imageSize }),
+    );
     try {
       const { budget, furtherEpochs, trainExamples, rank } = values;
       const comparison = await compareInFolder(model, data, {

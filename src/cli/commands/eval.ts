@@ -79,12 +79,12 @@ export const evalCommand = defineCommand({
     },
   ],
   async run(values, context) {
-    const { model: path, adapter, config, device, data, tasks, perplexity } = values;
+    const { model: path, adapter, config, device, imageSize, data, tasks, perplexity } = values;
     const languages = tasks !== undefined || perplexity !== undefined;
     if ((data === undefined) === !languages)
       throw new GloraError("USAGE", "Either --data or --tasks and --perplexity say what the model is scored on.");
     selectTasks(tasks ?? []); // a name that is not known is told before anything is opened
-    const model = await openModel(path, given({ config, device }));
+    const model = await openModel(path, given({ config, device, imageSize }));
     try {
       const subject = adapter === undefined ? model : await attachAdapter(model, await openAdapterPath(adapter));
       if (languages) await scoreLanguage(subject, values, context);

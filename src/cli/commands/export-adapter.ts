@@ -27,8 +27,8 @@ export const exportAdapter = defineCommand({
       text: "The adapter of a run for PeftModel.from_pretrained",
     },
   ],
-  async run({ model: path, adapter: folder, out, type: wanted, config, device }, context) {
-    const model = await openModel(path, given({ config, device }));
+  async run({ model: path, adapter: folder, out, type: wanted, config, device, imageSize }, context) {
+    const model = await openModel(path, given({ config, device, imageSize }));
     try {
       const adapted = await attachAdapter(model, await openAdapterPath(folder));
       const type = await exportPeft(adapted, out, wanted);

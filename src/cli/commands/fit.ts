@@ -12,6 +12,7 @@ import { type Context, defineCommand } from "../command.js";
 import { dataSourceOf } from "../data-sources.js";
 import { mergeLines } from "../merge-lines.js";
 import { given, option, required, unless, type ValuesOf } from "../options.js";
+import { writePictures } from "../run-pictures.js";
 import { reportRun, savingTo } from "../run-report.js";
 import {
   augmentationOf,
@@ -113,7 +114,10 @@ type RunValues = ValuesOf<typeof runOptions & typeof trainOptions & typeof augme
 
 async function startRun(values: RunValues, context: Context, options: FitOptions, merge: boolean): Promise<void> {
   const data = await openData(dataSourceOf(values.data, values));
-  const model = await openModel(values.model, given({ config: values.config, device: values.device }));
+  const model = await openModel(
+    values.model,
+    given({ config: values.config, device: values.device, imageSize: values.imageSize }),
+  );
   try {
     const { budget, preset, rank, ranks, forms, layers, a, addBiases, seed, config, out } = values;
     const adapter = values.adapter === undefined ? undefined : await openAdapterPath(values.adapter);
@@ -137,19 +141,20 @@ async function startRun(values: RunValues, context: Context, options: FitOptions
   }
 }
 
-/** Merges a run that is to be merged and was not merged before, and reports it. */
+/** Draws a run, merges it where it is to be merged and was not merged before, and reports it. */
 export async function finishRun(run: Run, context: Context, merge: boolean): Promise<void> {
-  if (!merge || !run.genome || !run.folder) return reportRun(run, context);
+  const pictures = await writePictures(run);
+  if (!merge || !run.genome || !run.folder) return reportRun(run, pictures, context);
   const merged = join(run.folder, "merged");
   const use = `Use it:\n  ${useOf(run.adapted.model, merged)}`;
   if ((await contentOf(merged)).length > 0) {
-    reportRun(run, context, { merged });
+    reportRun(run, pictures, context, { merged });
     context.print(`\nMerged before, and checked then: ${merged}. ${use}`);
     return;
   }
   await removePartial(merged);
   const result = await run.merge(merged);
-  reportRun(run, context, { merged, merge: { ...result.report, storage: result.storage } });
+  reportRun(run, pictures, context, { merged, merge: { ...result.report, storage: result.storage } });
   context.print(`\n${mergeLines(result, "every layer")}\n\nMerged: ${merged}. ${use}`);
 }
 

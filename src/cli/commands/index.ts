@@ -3,6 +3,7 @@ import type { Command } from "../command.js";
 import { chat } from "./chat.js";
 import { compare } from "./compare.js";
 import { demo } from "./demo.js";
+import { devices } from "./devices.js";
 import { evalCommand } from "./eval.js";
 import { exportAdapter } from "./export-adapter.js";
 import { fit, train } from "./fit.js";
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   predict,
   generate,
   chat,
+  devices,
   inspect,
   tokenize,
   run,

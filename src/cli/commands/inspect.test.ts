@@ -27,24 +27,32 @@ test("inspect counts what the model has and what methods would train", async () 
   expect(cost("bitfit")).toBe(2 * (24 + 8 + 16 + 8)); // with the bias that qkv can be given
   expect(cost("vpt")).toBe(2 * (8 + 8 + 8 + 16));
   expect(cost("ssf")).toBe(2 * (2 * 24 + 3 * (8 + 16 + 8))); // no D without a bias
-  const { parameters } = facts;
+  // 1, 16 and 81 parameters: one of LoRA's ranks takes 192, VPT 80, BitFit 112, and GLoRA's scalars meet any count.
+  const linear = { method: "linear", parameters: 0 };
   expect(facts.budgets).toEqual([
-    { share: 0.001, parameters: 1, glora: 1, loraRank: 0, fits: [] },
-    {
-      share: 0.01,
-      parameters: Math.floor(parameters / 100),
-      glora: Math.floor(parameters / 100),
-      loraRank: 0,
-      fits: [],
-    },
+    { share: 0.001, parameters: 1, methods: [linear, { method: "glora", parameters: 1 }] },
+    { share: 0.01, parameters: 16, methods: [linear, { method: "glora", parameters: 16 }] },
     {
       share: 0.05,
-      parameters: Math.floor(parameters / 20),
-      glora: Math.floor(parameters / 20),
-      loraRank: 0,
-      fits: ["vpt"],
+      parameters: 81,
+      methods: [{ method: "vpt", parameters: 80 }, linear, { method: "glora", parameters: 81 }],
     },
   ]);
+});
+
+test("a budget names the largest rank that it allows", async () => {
+  const { stdout } = await typed(["inspect", "models/vit-micro"]);
+  // 6 blocks of width 192: rank 1 takes 6·(768 + 384 + 960 + 960) = 18,432; 2,748,680 parameters in all.
+  expect(stdout).toContain(`What a budget of the model's parameters allows
+method  0.1 %: 2,748  1 %: 27,486     5 %: 137,434
+lora    –             18,432, rank 1  129,024, rank 7
+hira    –             18,432, rank 1  129,024, rank 7
+bitfit  –             10,368          10,368
+ssf     –             –               31,104
+vpt     –             8,064           8,064
+linear  0             0               0
+glora   up to 2,748   up to 27,486    up to 137,434
+`);
 });
 
 test("inspect prints tables for people", async () => {

@@ -21,8 +21,9 @@ export const inspect = defineCommand({
   name: "inspect",
   summary: "Show a model's layers, its parameters, and what each method would train on it; or its view of text data.",
   details:
-    "With --data the first examples as the model will see them, tokens that the loss leaves out dimmed, and how long " +
-    "all examples are.",
+    "Also what 0.1 %, 1 % and 5 % of the model's parameters allow: which methods, at which rank, with how many parameters. " +
+    "With --data the first examples as the model will see them, tokens that the loss leaves out dimmed, and how long all " +
+    "examples are.",
   arguments: { model: "folder of the pretrained model" },
   options: {
     ...moreData,
@@ -41,8 +42,8 @@ export const inspect = defineCommand({
     { command: "glora inspect models/vit-micro --json", text: "The same for a program" },
     { command: "glora inspect smollm2 --data alpaca.json", text: "What a language model is trained on" },
   ],
-  async run({ model: path, config, device, examples, split, ...values }, context) {
-    const model = await openModel(path, given({ config, device }));
+  async run({ model: path, config, device, imageSize, examples, split, ...values }, context) {
+    const model = await openModel(path, given({ config, device, imageSize }));
     try {
       if (values.data !== undefined) {
         const data = await openData(dataSourceOf(values.data, values));
@@ -90,13 +91,10 @@ function describe(facts: ModelFacts, paint: Paint): string {
     paint,
   );
   const budgetTable = table(
-    ["budget", "parameters", "glora uses up to", "LoRA rank", "also fit"],
-    budgets.map((b) => [
-      percent(b.share),
-      b.parameters,
-      b.glora ?? undefined,
-      b.loraRank === 0 ? "none" : `up to ${b.loraRank}`,
-      b.fits.join(", ") || "none",
+    ["method", ...budgets.map((b) => `${percent(b.share)}: ${formatCount(b.parameters)}`)],
+    [...new Set(methods.map(({ method }) => method))].map((method) => [
+      method,
+      ...budgets.map((b) => withinText(b.methods.find((within) => within.method === method))),
     ]),
     paint,
   );
@@ -107,9 +105,16 @@ function describe(facts: ModelFacts, paint: Paint): string {
     layerTable,
     "\nAdapter parameters of each method, the head not counted",
     methodTable,
-    "\nWhat a budget allows",
+    "\nWhat a budget of the model's parameters allows",
     budgetTable,
   ].join("\n");
+}
+
+function withinText(within: ModelFacts["budgets"][number]["methods"][number] | undefined): string {
+  if (!within) return "–";
+  const { method, rank, parameters } = within;
+  const most = method === "glora" ? `up to ${formatCount(parameters)}` : formatCount(parameters);
+  return rank === undefined ? most : `${most}, rank ${rank}`;
 }
 
 const biasText = ({ bias, addableBias }: ModelFacts["layers"][number]): string =>

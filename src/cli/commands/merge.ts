@@ -49,8 +49,8 @@ export const merge = defineCommand({
       text: "Merge the adapter of a run",
     },
   ],
-  async run({ model: path, adapter: folder, out, data, dtype, verify, config, device }, context) {
-    const model = await openModel(path, given({ config, device }));
+  async run({ model: path, adapter: folder, out, data, dtype, verify, config, device, imageSize }, context) {
+    const model = await openModel(path, given({ config, device, imageSize }));
     try {
       const file = await openAdapterPath(folder);
       if (verify) await verifyBase(file.manifest.base, model.folder);

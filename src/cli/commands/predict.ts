@@ -44,8 +44,8 @@ export const predict = defineCommand({
       text: "What a table of texts says",
     },
   ],
-  async run({ model: path, data, adapter: folder, batchSize, config, device, ...texts }, context) {
-    const model = await openModel(path, given({ config, device }));
+  async run({ model: path, data, adapter: folder, batchSize, config, device, imageSize, ...texts }, context) {
+    const model = await openModel(path, given({ config, device, imageSize }));
     try {
       const subject = folder === undefined ? model : await attachAdapter(model, await openAdapterPath(folder));
       const split =

@@ -51,12 +51,12 @@ export const run = defineCommand({
       text: "With an adapter, and the gradients of its supports A",
     },
   ],
-  async run({ model: path, inputs: from, outputs: to, adapter: folder, grad, config, device }, context) {
+  async run({ model: path, inputs: from, outputs: to, adapter: folder, grad, config, device, imageSize }, context) {
     const entries = (await readSafetensors(await openFile(from))).tensors;
     if (grad !== undefined && !entries.has("labels"))
       throw new GloraError("USAGE", `--grad needs a loss: ${from} has no "labels".`, { option: "--grad", file: from });
     const inputs = await readInputs(entries);
-    const model = await openModel(path, given({ config, device }));
+    const model = await openModel(path, given({ config, device, imageSize }));
     try {
       const adapter = folder === undefined ? undefined : await openAdapterPath(folder);
       await checkTarget(to, model, [

@@ -13,14 +13,14 @@ import {
 import { afterAll, describe, expect, test } from "vitest";
 import { adaptedGraph, INPUTS } from "../../adapters/adapted-graph.js";
 import { fixedModel, trainableFeeds } from "../../adapters/adapted-model.js";
-import { writeOnnx } from "../../adapters/export-onnx.node.js";
+import { writeOnnx } from "../../adapters/export-onnx.js";
 import { mergedTensors, withWeights } from "../../adapters/merge-model.js";
 import { runModel } from "../../adapters/run-model.js";
 import { createSpace, drawGenome } from "../../adapters/space.js";
 import { type Rng, rngStream } from "../../base/rng.js";
 import type { Tensor } from "../../base/tensor.js";
 import { openFile } from "../../formats/file.node.js";
-import { openFolder } from "../../formats/folder.node.js";
+import { openFolder, openWritableFolder } from "../../formats/folder.node.js";
 import { readBytes, readFloat32, readSafetensors } from "../../formats/safetensors.js";
 import { inlineFloat32 } from "../../ir/builder.js";
 import type { Graph } from "../../ir/graph.js";
@@ -456,8 +456,8 @@ describe.each(cases)("%s in transformers.js", (name) => {
   test("gives PyTorch's outputs from our ONNX file", async () => {
     const model = await openModel(fixtures + name);
     const folder = join(scratch, name);
-    await mkdir(join(folder, "onnx"), { recursive: true });
-    const loading = await writeOnnx(model, join(folder, "onnx"));
+    await mkdir(folder);
+    const loading = await writeOnnx(model, await openWritableFolder(folder));
     const { config } = model.exportSpec({ addedBiases: false });
     await writeFile(join(folder, "config.json"), JSON.stringify({ ...config, "transformers.js_config": loading }));
     const opened: PreTrainedModel = await (model.head ? AutoModelForSequenceClassification : AutoModel).from_pretrained(

@@ -1,40 +1,76 @@
 import { expect, test } from "vitest";
 import reference from "../../../test/fixtures/vit-config/architectures.fixtures.json" with { type: "json" };
 import { imagePreprocessing } from "../preprocessing.js";
-import { architectureOf } from "./architectures.js";
-import { parseVitConfig } from "./config.js";
+import { architectureOf, knownArchitectures } from "./architectures.js";
+import { REFUSED_ARCHITECTURES, RENAMED_ARCHITECTURES, TIMM_ARCHITECTURES } from "./architectures-table.js";
+import { PLAIN_VIT, parseVitConfig } from "./config.js";
 
-// Every name and tag of the grid that timm registers, as timm builds it: scripts/fixtures/vit-config.py.
-test.each(Object.entries(reference))("%s implies what timm makes of it", (name, { mean, std, resize, ...facts }) => {
-  const json = { architecture: name };
-  const config = parseVitConfig(json, "config.json");
-  expect(config).toMatchObject(facts);
-  expect(imagePreprocessing({ config: json }, config, "vit")).toMatchObject({
-    resize: { mode: "shortest-edge", edge: resize.size },
-    crop: { height: resize.crop[0], width: resize.crop[1] },
-    interpolation: resize.interpolation,
-    mean,
-    std,
-  });
+type Tag = [
+  classes: number,
+  mean: number[],
+  std: number[],
+  resize: number | [number, number],
+  crop: [number, number],
+  interpolation: string,
+  tags: string[],
+];
+
+// Every name that is known, as timm builds it, and its images, as timm's transforms prepare them for each of its tags:
+// scripts/fixtures/vit-architectures.py. Facts that are not listed are those of a plain ViT.
+test.each(Object.entries(reference))("%s implies what timm makes of it", (name, { facts, tags }) => {
+  const plain = { ...PLAIN_VIT, channels: 3, epsilon: 1e-6, loss: "cross-entropy", library: "timm" };
+  expect(parseVitConfig({ architecture: name }, "c")).toEqual({ ...plain, ...facts, architecture: name });
+  for (const [classes, mean, std, resize, [height, width], interpolation, names] of tags as unknown as Tag[])
+    for (const tag of names) {
+      const json = { architecture: `${name}.${tag}` };
+      const config = parseVitConfig(json, "c");
+      expect(config, tag).toMatchObject({ classes, imageSize: facts.imageSize });
+      const how = imagePreprocessing({ config: json }, config, "vit");
+      expect(how, tag).toMatchObject({ crop: { height, width }, interpolation, mean, std });
+      expect(how.resize, tag).toEqual(
+        typeof resize === "number"
+          ? { mode: "shortest-edge", edge: resize }
+          : { mode: "exact", height: resize[0], width: resize[1] },
+      );
+    }
 });
 
-test("a tag may stand beside the name; the name's own is stronger", () => {
+test("the table and the reference hold the same names", () => {
+  expect(Object.keys(TIMM_ARCHITECTURES).sort()).toEqual(Object.keys(reference).sort());
+});
+
+test("a tag may stand beside the name; the name's own is stronger, and one that is not known says nothing", () => {
   expect(architectureOf("vit_base_patch16_224", "dino")).toEqual(architectureOf("vit_base_patch16_224.dino"));
   expect(architectureOf("vit_base_patch16_224.mae", "bamboo")).toEqual(architectureOf("vit_base_patch16_224.mae"));
-  expect(architectureOf("vit_small_patch8_224", "mine")?.classes).toBe(1000);
+  expect(architectureOf("vit_small_patch8_224", "mine")).toEqual(architectureOf("vit_small_patch8_224"));
+  expect(architectureOf("vit_base_patch16_224.constructor")).toEqual(architectureOf("vit_base_patch16_224"));
+});
+
+test("a name of old is the new one", () => {
+  expect(architectureOf("vit_base_patch16_224_in21k")).toEqual(architectureOf("vit_base_patch16_224.augreg_in21k"));
+  for (const current of Object.values(RENAMED_ARCHITECTURES))
+    expect(Object.keys(reference)).toContain(current.split(".")[0]);
 });
 
 test.each([
-  ["vit_base_patch16_224_miil"], // no qkv bias
-  ["vit_base_patch16_gap_224"],
-  ["vit_base_patch32_clip_224"], // another eps, a norm in front
-  ["vit_base_patch16_siglip_224"],
-  ["vit_base_patch16_rpn_224"],
-  ["vit_small_patch14_dinov2"],
-  ["deit3_small_patch16_224"],
-  ["deit_tiny_distilled_patch16_224"],
-  ["deit_large_patch16_224"],
-  ["vit_base_patch16_224_in21k"],
-  ["vit_base_patch16_224."],
-  ["xvit_base_patch16_224"],
-])("%s is not known", (name) => expect(architectureOf(name)).toBeUndefined());
+  "vit_base_patch16_224.",
+  "vit_huge_patch16_224",
+  "xvit_base_patch16_224",
+  "constructor",
+  "",
+  ...Object.keys(REFUSED_ARCHITECTURES),
+])("%j is not known", (name) => expect(architectureOf(name)).toBeUndefined());
+
+test("the names that are known are listed family by family, each once", () => {
+  const lines = knownArchitectures().trim().split("\n  ");
+  expect(lines).toContain(
+    "deit3_base_patch16_{224,384}, deit3_huge_patch14_224, deit3_large_patch16_{224,384}, deit3_medium_patch16_224, deit3_small_patch16_{224,384}",
+  );
+  const listed = lines.flatMap((line) =>
+    line.split(/, (?![^{]*\})/).flatMap((group) => {
+      const [, front, rest = ""] = /^(.*)\{(.*)\}$/.exec(group) ?? [];
+      return front === undefined ? [group] : rest.split(",").map((end) => front + end);
+    }),
+  );
+  expect(listed.sort()).toEqual(Object.keys(TIMM_ARCHITECTURES).sort());
+});

@@ -30,7 +30,7 @@ test("the classes of timm: model_args over the root over pretrained_cfg over wha
   expect(classes({ model_args: args, num_classes: 4, pretrained_cfg: published })).toBe(3);
   expect(classes({ num_classes: 4, pretrained_cfg: published })).toBe(4);
   expect(classes({ pretrained_cfg: published })).toBe(5);
-  expect(classes({ pretrained_cfg: { tag: "mae" } })).toBe(0);
+  expect(classes({ pretrained_cfg: { tag: "augreg_in21k" } })).toBe(21843);
 });
 
 test("what older configs leave to the root counts", () => {
@@ -81,21 +81,22 @@ test("a file may state every fact itself; then the weights tell the library", ()
   expect(error.code).toBe("CONFIG");
   for (const fact of Object.keys(facts)) expect(error.message).toContain(fact);
   expect(error.message).toContain("--config FILE");
-  expect(error.message).toContain("deit_{tiny,small,base}_patch16_{224,384}");
+  expect(error.message).toContain("timm's name, such as vit_base_patch16_224");
 });
 
 test.each<[string, unknown, string]>([
   [
     "an unknown architecture",
-    { architecture: "vit_so150m_patch16_256" },
-    'the architecture "vit_so150m_patch16_256" is not known',
+    { architecture: "vit_so999m_patch16_256" },
+    'the architecture "vit_so999m_patch16_256" is not known: it may need what is not built here.',
   ],
+  ["an unknown architecture, the list", { architecture: "x" }, "Known:\n  aimv2_1b_patch14_{224,336,448}, "],
   [
-    "an unknown architecture, the list",
-    { architecture: "x" },
-    "Known: vit_{tiny,small,base,large}_patch{8,16,32}_{224,384}, deit_",
+    "an architecture with another block",
+    { architecture: "vit_base_patch16_xp_224.datacompxl" },
+    `the architecture "vit_base_patch16_xp_224.datacompxl" needs timm's ParallelScalingBlock, which is not supported. For a ViT`,
   ],
-  ["deit", { model_type: "deit" }, 'c.json: model_type "deit" is not supported; "vit" is.'],
+  ["beit", { model_type: "beit" }, 'c.json: model_type "beit" is not supported. Known: vit, vit_msn, vit_mae,'],
   [
     "another head",
     { ...hf, architectures: ["ViTForMaskedImageModeling"] },
@@ -130,8 +131,8 @@ test.each<[string, unknown, string]>([
   ["eps of zero", { ...hf, layer_norm_eps: 0 }, "layer_norm_eps: a positive number is expected, not 0"],
   [
     "an unknown activation",
-    { ...hf, hidden_act: "relu" },
-    'hidden_act: one of gelu, gelu_python, gelu_new, gelu_fast, gelu_accurate, gelu_pytorch_tanh, gelu_python_tanh, quick_gelu is expected, not "relu"',
+    { ...hf, hidden_act: "gelu_10" },
+    'hidden_act: one of gelu, gelu_python, gelu_new, gelu_fast, gelu_accurate, gelu_pytorch_tanh, gelu_python_tanh, quick_gelu, silu, swish, relu is expected, not "gelu_10"',
   ],
   ["an activation from the prototype", { ...hf, hidden_act: "constructor" }, 'is expected, not "constructor"'],
   ["labels with a gap", { ...hf, id2label: { 0: "a", 2: "b" } }, "id2label.1: is missing; a text is expected"],
@@ -152,29 +153,48 @@ test.each<[string, unknown, string]>([
     { ...hf, image_size: [32, 8], patch_size: 16 },
     "patches of 16,16 pixels do not fit into an image of 32,8",
   ],
-  ["layer scale", { ...timm, model_args: { init_values: 1e-5 } }, "model_args.init_values: is not supported"],
-  ["registers", { ...timm, model_args: { reg_tokens: 4 } }, "model_args.reg_tokens: only 0 is supported"],
-  ["a norm in front", { ...timm, model_args: { pre_norm: true } }, "model_args.pre_norm: only false is supported"],
-  ["query norm", { ...timm, model_args: { qk_norm: true } }, "model_args.qk_norm: only false is supported"],
+  ["another MLP", { ...timm, model_args: { mlp_layer: "SwiGLU" } }, "model_args.mlp_layer: is not supported"],
+  ["padded patches", { ...timm, model_args: { dynamic_img_pad: true } }, "dynamic_img_pad: only false is supported"],
+  ["another attention", { ...timm, model_args: { attn_layer: "diff" } }, 'attn_layer: only "attn" is supported'],
   [
-    "positions for patches only",
-    { ...timm, model_args: { no_embed_class: true } },
-    "model_args.no_embed_class: only false is supported",
+    "a layer scale of words",
+    { ...timm, model_args: { init_values: "x" } },
+    "init_values: a positive number is expected",
   ],
   [
     "another norm",
-    { ...timm, model_args: { norm_layer: "rmsnorm" } },
-    'model_args.norm_layer: one of layernorm is expected, not "rmsnorm"',
+    { ...timm, model_args: { norm_layer: "batchnorm" } },
+    'model_args.norm_layer: one of layernorm, rmsnorm is expected, not "batchnorm"',
+  ],
+  [
+    "a norm that only names of architectures imply",
+    { ...timm, model_args: { norm_layer: "layernorm-1e-5" } },
+    'model_args.norm_layer: one of layernorm, rmsnorm is expected, not "layernorm-1e-5"',
+  ],
+  [
+    "two kinds of norms",
+    { ...timm, model_args: { embed_norm_layer: "rmsnorm" } },
+    "model_args.embed_norm_layer: must be the norm_layer",
   ],
   [
     "another activation",
-    { ...timm, model_args: { act_layer: "silu" } },
-    'model_args.act_layer: one of gelu, gelu_tanh, quick_gelu is expected, not "silu"',
+    { ...timm, model_args: { act_layer: "mish" } },
+    'model_args.act_layer: one of gelu, gelu_tanh, quick_gelu, silu, swish, relu is expected, not "mish"',
   ],
   [
-    "another pooling",
-    { ...timm, model_args: { global_pool: "map" } },
-    'model_args.global_pool: one of token, avg is expected, not "map"',
+    "no pooling",
+    { ...timm, model_args: { global_pool: "" } },
+    'model_args.global_pool: one of token, avg, max, avgmax, map, prr is expected, not ""',
+  ],
+  [
+    "another pooling of a distilled model",
+    { architecture: "deit_tiny_distilled_patch16_224", model_args: { global_pool: "avg" } },
+    "model_args.global_pool: a distilled model has token",
+  ],
+  [
+    "registers of a distilled model",
+    { architecture: "deit_tiny_distilled_patch16_224", model_args: { reg_tokens: 1 } },
+    "model_args.reg_tokens: a distilled model has 0",
   ],
   [
     "contradicting poolings",
@@ -184,7 +204,7 @@ test.each<[string, unknown, string]>([
   [
     "no class token to pool",
     { ...timm, model_args: { class_token: false } },
-    'model_args.class_token: false needs global_pool "avg"',
+    "model_args.class_token: false needs another global_pool than token",
   ],
   [
     "too few labels",
@@ -210,7 +230,7 @@ test("all problems are told at once", () => {
       "  - model_args.swiglu: is not supported",
       "  - num_classes: a natural number is expected, not -1",
       "  - model_args.depth: a positive whole number is expected, not 0",
-      "  - model_args.act_layer: one of gelu, gelu_tanh, quick_gelu is expected, not 3",
+      "  - model_args.act_layer: one of gelu, gelu_tanh, quick_gelu, silu, swish, relu is expected, not 3",
       "  - a width of 192 cannot be shared by 5 heads",
     ].join("\n"),
   );

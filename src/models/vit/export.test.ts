@@ -1,22 +1,29 @@
 import { describe, expect, test } from "vitest";
+import type { Size } from "../../formats/fields.js";
 import type { ExportOptions, Head } from "../model.js";
 import { parseVitConfig, type VitLibrary } from "./config.js";
+import { asClassifier } from "./config-transformers.js";
 import { exportVit } from "./export.js";
 
 /** What a folder with this config.json says after its head has been replaced, or kept. */
 function exported(
   rawConfig: Record<string, unknown>,
-  o: { library?: VitLibrary; prefix?: string; labels?: readonly string[]; out?: number } & Partial<ExportOptions> = {},
+  o: {
+    library?: VitLibrary;
+    labels?: readonly string[];
+    out?: number;
+    imageSize?: Size;
+  } & Partial<ExportOptions> = {},
 ) {
-  const { library = "transformers", prefix = library === "timm" ? "" : "vit.", labels, addedBiases = false, dtype } = o;
-  const config = parseVitConfig(rawConfig, "config.json", library);
+  const { library = "transformers", labels, addedBiases = false, dtype, imageSize } = o;
+  const own = parseVitConfig(rawConfig, "config.json", library);
   const name = library === "timm" ? "head" : "classifier";
   const out = o.out ?? labels?.length;
   const pretrained = out === undefined;
-  const head = pretrained && config.classes === 0 ? undefined : headOf(name, out ?? config.classes, pretrained);
-  const names = { classToken: `${prefix}cls_token` } as Parameters<typeof exportVit>[0]["names"];
+  const head = pretrained && own.classes === 0 ? undefined : headOf(name, out ?? own.classes, pretrained);
+  const config = { ...(pretrained ? own : asClassifier(own)), ...(imageSize && { imageSize }) };
   return exportVit(
-    { config, rawConfig, names, head, labels: pretrained ? config.labels : labels },
+    { config, rawConfig, head, labels: pretrained ? config.labels : labels, resized: imageSize !== undefined },
     { addedBiases, ...(dtype && { dtype }) },
   );
 }
@@ -72,12 +79,12 @@ describe("transformers", () => {
 
   test("a bare trunk becomes that of a classifier, without pooler and mask token; one that stays bare keeps its names", () => {
     const bare = { model_type: "vit", architectures: ["ViTModel"] };
-    const { config, rename } = exported(bare, { prefix: "", labels: ["a", "b"] });
+    const { config, rename } = exported(bare, { labels: ["a", "b"] });
     expect(config).toMatchObject({ architectures: ["ViTForImageClassification"], id2label: { 0: "a", 1: "b" } });
     const names = ["embeddings.cls_token", "classifier.bias", "pooler.dense.weight", "embeddings.mask_token"];
     expect(names.map(rename!)).toEqual(["vit.embeddings.cls_token", "classifier.bias", undefined, undefined]);
-    expect(exported(bare, { prefix: "" })).toEqual({ config: bare });
-    expect(exported(bare, { prefix: "vit.", labels: ["a", "b"] }).rename).toBeUndefined();
+    expect(rename!("vit.embeddings.cls_token")).toBe("vit.embeddings.cls_token"); // of an encoder with a decoder
+    expect(exported(bare)).toEqual({ config: bare });
   });
 
   test("a file of facts gets the family's name, by which the library finds its class", () => {
@@ -91,6 +98,91 @@ describe("transformers", () => {
     expect(config).toMatchObject({ ...rest, id2label: { 0: "a", 1: "b" } });
     expect(config).not.toHaveProperty("model_type"); // names of timm are not transformers'
     expect(onnxConfig).toMatchObject({ model_type: "vit", hidden_size: 8, intermediate_size: 16 });
+  });
+
+  test("models without a head become the classifier of their family, and lose what it has not", () => {
+    const become = (model_type: string, name: string, ...tensors: string[]) => {
+      const { config, rename } = exported({ model_type, architectures: [name] }, { labels: ["a", "b"] });
+      return [config["model_type"], config["architectures"], tensors.map(rename!)];
+    };
+    expect(become("vit_mae", "ViTMAEForPreTraining", "vit.layernorm.bias", "decoder.mask_token")).toEqual([
+      "vit",
+      ["ViTForImageClassification"],
+      ["vit.layernorm.bias", undefined],
+    ]);
+    expect(become("deit", "DeiTModel", "layernorm.bias", "pooler.dense.bias", "embeddings.mask_token")).toEqual([
+      "deit",
+      ["DeiTForImageClassification"],
+      ["deit.layernorm.bias", undefined, undefined],
+    ]);
+    expect(become("dinov2", "Dinov2Model", "layernorm.bias", "embeddings.mask_token")).toEqual([
+      "dinov2",
+      ["Dinov2ForImageClassification"],
+      ["dinov2.layernorm.bias", "dinov2.embeddings.mask_token"], // transformers misses it where there is none
+    ]);
+    const clip = ["vision_model.post_layernorm.bias", "text_model.final_layer_norm.bias", "text_projection.weight"];
+    const others = ["visual_projection.weight", "logit_scale", "logit_bias", "vision_model.embeddings.position_ids"];
+    expect(become("clip", "CLIPModel", ...clip, ...others)).toEqual([
+      "clip",
+      ["CLIPForImageClassification"],
+      ["vision_model.post_layernorm.bias", ...Array(6).fill(undefined)],
+    ]);
+    expect(become("siglip_vision_model", "SiglipVisionModel", "head.probe", "classifier.bias")).toEqual([
+      "siglip",
+      ["SiglipForImageClassification"],
+      ["vision_model.head.probe", "classifier.bias"],
+    ]);
+  });
+
+  test("a vision model's fields move into the config of the whole, where changes are made too", () => {
+    const facts = { hidden_size: 24, num_attention_heads: 3, image_size: 32, patch_size: 8 };
+    const alone = { model_type: "clip_vision_model", architectures: ["CLIPVisionModel"], dtype: "float32", ...facts };
+    const { config } = exported(alone, { labels: ["a", "b"], imageSize: [16, 16], dtype: "F16" });
+    expect(config).toEqual({
+      model_type: "clip",
+      architectures: ["CLIPForImageClassification"],
+      dtype: "float16",
+      vision_config: { model_type: "clip_vision_model", ...facts, image_size: 16 },
+      id2label: { 0: "a", 1: "b" },
+      label2id: { a: 0, b: 1 },
+    });
+    const twice = { model_type: "clip", vision_config: facts, vision_config_dict: facts };
+    const resized = { ...facts, image_size: 16 };
+    expect(exported(twice, { labels: ["a", "b"], imageSize: [16, 16] }).config).toMatchObject({
+      vision_config: resized,
+      vision_config_dict: resized,
+    });
+  });
+
+  test("what transformers.js does not know is a ViT to it", () => {
+    const js = (model_type: string, name: string) =>
+      exported({ model_type, architectures: [name] }, { labels: ["a", "b"] }).onnxConfig;
+    expect(js("deit", "DeiTForImageClassificationWithTeacher")).toBeUndefined();
+    expect(js("dinov2_with_registers", "Dinov2WithRegistersModel")).toBeUndefined();
+    for (const [type, name] of [
+      ["clip_vision_model", "CLIPVisionModel"],
+      ["siglip", "SiglipForImageClassification"],
+    ] as const)
+      expect(js(type, name)).toMatchObject({ model_type: "vit", id2label: { 0: "a", 1: "b" } });
+  });
+
+  test("a whole number for a fraction, which transformers would refuse, is left to its default", () => {
+    const dinov2 = { model_type: "dinov2", layerscale_value: 1, mlp_ratio: 4, initializer_range: 0.02 };
+    const { layerscale_value: _, ...rest } = dinov2;
+    expect(exported(dinov2).config).toEqual(rest);
+    const clip = {
+      model_type: "clip",
+      text_config: { initializer_factor: 1 },
+      vision_config: {},
+      initializer_factor: 1,
+    };
+    expect(exported(clip).config).toEqual({ model_type: "clip", text_config: {}, vision_config: {} });
+  });
+
+  test("a rectangle that transformers could not read is refused", () => {
+    expect(() => exported({ model_type: "dinov2" }, { imageSize: [28, 42] })).toThrow(
+      "transformers reads Dinov2ForImageClassification for square images alone, not for 28 × 42 pixels. Train it at a square --image-size.",
+    );
   });
 });
 

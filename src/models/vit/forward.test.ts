@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { adaptedGraph } from "../../adapters/adapted-graph.js";
 import { readJson } from "../../formats/folder.js";
@@ -6,6 +7,7 @@ import type { Shape } from "../../ir/dim.js";
 import { AttributeReader } from "../../ir/graph.js";
 import type { Runtime } from "../../runtime/runtime.js";
 import { embeddedModel } from "../embedded.node.js";
+import type { Model } from "../model.js";
 import { openModelFolder } from "../open.js";
 
 /** Shape of what each linear layer of the embedded model (6 blocks, 17 tokens, width 192) takes, by its name. */
@@ -13,7 +15,11 @@ async function inputsOfLayers(args: Record<string, unknown>): Promise<Map<string
   const folder = await openFolder(embeddedModel);
   const json = (await readJson(folder, "config.json")) as { model_args: object };
   const changed = { ...json, global_pool: undefined, model_args: { ...json.model_args, ...args } };
-  const model = await openModelFolder(folder, {} as Runtime, { config: { json: changed, file: "config.json" } });
+  const config = { json: changed, file: "config.json" };
+  return layerInputs(await openModelFolder(folder, {} as Runtime, { config }));
+}
+
+function layerInputs(model: Model): Map<string, Shape> {
   const { nodes } = adaptedGraph(model, { head: "frozen" });
   return new Map(
     nodes
@@ -34,4 +40,15 @@ test("the class token is pooled: behind the last attention nothing else is compu
 test("the mean is pooled: every token passes the last block", async () => {
   const inputs = await inputsOfLayers({ global_pool: "avg", fc_norm: false });
   for (const [layer, shape] of inputs) if (layer.startsWith("blocks.")) expect(shape[1], layer).toBe(17);
+});
+
+test("class and distillation token are pooled: of the last block these two are computed", async () => {
+  const folder = fileURLToPath(new URL("../../../test/fixtures/vit/timm-deit-distilled", import.meta.url));
+  const inputs = layerInputs(await openModelFolder(await openFolder(folder), {} as Runtime));
+  expect(inputs.get("blocks.0.mlp.fc2")).toEqual(["batch", 18, 32]);
+  expect(inputs.get("blocks.1.attn.qkv")).toEqual(["batch", 18, 16]);
+  expect(inputs.get("blocks.1.attn.proj")).toEqual(["batch", 2, 16]);
+  expect(inputs.get("blocks.1.mlp.fc2")).toEqual(["batch", 2, 32]);
+  expect(inputs.get("head")).toEqual(["batch", 16]);
+  expect(inputs.get("head_dist")).toEqual(["batch", 16]);
 });

@@ -83,6 +83,15 @@ test("poolers, mask tokens and pre_logits play no part", () => {
   );
 });
 
+test("a SigLIP whose mean is pooled may come with its attention pooling, another model not", () => {
+  const { config, tensors } = cases["timm, attention pooling"];
+  const check = (change: object) => () =>
+    checkVitTensors(checkpoint(tensors as unknown as Shapes), parseVitConfig({ ...config, ...change }, "c"), "vit");
+  const mean = { global_pool: "avg", model_args: { ...config.model_args, global_pool: "avg" } };
+  expect(check(mean)().layers.at(-1)?.name).toBe("blocks.1.mlp.fc2");
+  expect(check({ ...mean, architecture: "vit_base_patch16_gap_224" })).toThrow("unexpected: attn_pool.latent [1,1,24]");
+});
+
 test("all that is missing, misshapen and unexpected is told at once", () => {
   const { config, tensors } = cases["timm, mean pooling, rectangular"];
   const { "blocks.1.attn.qkv.bias": _bias, "fc_norm.weight": _norm, ...rest } = tensors as unknown as Shapes;

@@ -66,12 +66,15 @@ function expectGradients(
   }
 }
 
-const cases = readdirSync(fixtures, { withFileTypes: true }).flatMap((entry) =>
-  entry.isDirectory() ? [entry.name] : [],
+// Written by scripts/fixtures/vit.py and vit-transformers.py.
+const cases = ["", "../vit-transformers/"].flatMap((folder) =>
+  readdirSync(fixtures + folder, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [folder + entry.name] : [],
+  ),
 );
 
 test("the fixtures are there", () => {
-  expect(cases).toHaveLength(8);
+  expect(cases).toHaveLength(17 + 13);
 });
 
 describe.each(cases)("%s", (name) => {
@@ -180,4 +183,20 @@ describe.each([
       expect(Math.abs(found.get("loss")![0]! / loss - 1)).toBeLessThan(1e-5);
     },
   );
+});
+
+test("a distilled model gets two new heads", async () => {
+  const model = await openModel(`${fixtures}timm-deit-distilled`);
+  const fresh = model.withTask({ kind: "classes", labels: ["x", "y", "z"] });
+  const layer = { in: 16, out: 3, bias: true };
+  expect(fresh.head).toMatchObject({
+    layers: [
+      { name: "head", ...layer },
+      { name: "head_dist", ...layer },
+    ],
+    in: 32,
+    out: 3,
+  });
+  const heads = ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"];
+  expect([...model.weights.keys()].filter((name) => !fresh.weights.has(name)).sort()).toEqual(heads.sort());
 });

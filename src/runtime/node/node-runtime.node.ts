@@ -1,18 +1,22 @@
 /** ONNX Runtime in Node.js, in a thread of its own. */
 import { totalmem } from "node:os";
-import { GloraError } from "../../base/errors.js";
+import { GloraError, messageOf } from "../../base/errors.js";
 import type { Tensor } from "../../base/tensor.js";
 import { encodeModel } from "../../ir/codec.js";
 import { evaluateDim } from "../../ir/dim.js";
 import type { Graph } from "../../ir/graph.js";
-import { chooseDevice } from "../devices.js";
-import { checkFeeds, checkOutputs } from "../feeds.js";
-import { loweredForCpu } from "../lowered.js";
+import { createBuilder } from "../../ops/index.js";
+import { checkDeviceName, chooseDevice, unusable } from "../devices.js";
+import { checkFeeds, checkOutputs, deviceFeeds, refuseEmpty } from "../feeds.js";
+import { loweredFor } from "../lowered.js";
 import type { Device, DeviceName, OpenOptions, RunOptions, Runtime, Session } from "../runtime.js";
-import type { NamedTensor } from "./protocol.js";
+import { environmentFor, libraryOf } from "./library.node.js";
+import { probeDevice } from "./probe.node.js";
+import type { NamedTensor, Request } from "./protocol.js";
 import { RuntimeWorker } from "./runtime-worker.node.js";
+import { sessionOptions } from "./session-options.js";
 import { physicalCores } from "./threads.node.js";
-import { findWeightFiles } from "./weight-files.node.js";
+import { placeWeights } from "./weight-files.node.js";
 
 export interface NodeRuntimeOptions {
   /** "cpu" unless said. */
@@ -28,48 +32,66 @@ export interface NodeRuntimeOptions {
  * @throws {GloraError} DEVICE if the device cannot be had or ONNX Runtime cannot be loaded
  */
 export async function createNodeRuntime(o: NodeRuntimeOptions = {}): Promise<Runtime> {
-  const threads = o.threads ?? physicalCores();
+  const { device: asked = "cpu", threads = physicalCores() } = o;
   if (!Number.isInteger(threads) || threads < 1)
     throw new GloraError("USAGE", `The number of threads must be 1 or more, not ${threads}.`);
-  const worker = await RuntimeWorker.start();
+  checkDeviceName(asked);
+  const { device, reason } =
+    asked === "auto"
+      ? await chooseDevice((each) => probeDevice(each, threads))
+      : { device: asked, reason: `${asked} was asked for` };
+  Object.assign(process.env, environmentFor(device));
+  const worker = await RuntimeWorker.start(libraryOf(device), threads);
+  const runtime = new NodeRuntime(worker, device, reason, threads);
+  if (device === "cpu") return runtime;
   try {
-    return new NodeRuntime(worker, chooseDevice(o.device ?? "cpu", worker.providers), threads);
+    const g = createBuilder();
+    const x = g.input("x", "float32", [1]);
+    g.output("y", g.add(x, x));
+    const session = await runtime.open(g.graph);
+    await session.run({ x: { dtype: "float32", shape: [1], data: Float32Array.of(1) } });
+    await session.dispose();
+    return runtime;
   } catch (thrown) {
     await worker.close();
-    throw thrown;
+    throw unusable(device, messageOf(thrown).replace(/^graph: no session could be made: /, ""));
   }
 }
 
+/** Bytes that WebAssembly can address. */
+const WASM_MEMORY = 2 ** 32;
+
 class NodeRuntime implements Runtime {
-  readonly device: Device;
-  readonly reason: string;
-  /** Three quarters of the machine's, or of what the process is held to: the rest is for everything else. */
-  readonly memory = 0.75 * Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  /** Three quarters of what there is: the rest is for everything else. How much a GPU has is not told. */
+  readonly memory?: number;
   private sessions = 0;
 
   constructor(
     private readonly worker: RuntimeWorker,
-    { device, reason }: { device: Device; reason: string },
+    readonly device: Device,
+    readonly reason: string,
     private readonly threads: number,
   ) {
-    this.device = device;
-    this.reason = reason;
+    const machine = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+    if (device === "cpu") this.memory = 0.75 * machine;
+    if (device === "wasm") this.memory = 0.75 * Math.min(machine, WASM_MEMORY);
   }
 
   async open(graph: Graph, o: OpenOptions = {}): Promise<Session> {
     const { name = "graph", memory = {} } = o;
-    const lowered = loweredForCpu(graph);
-    const files = await findWeightFiles(lowered);
-    const model = encodeModel(lowered, { name, externalDataPath: files.location, embedded: files.embedded });
+    const lowered = loweredFor(this.device, graph);
+    if (this.device === "wasm") checkWasmMemory(lowered, this.memory!, name);
+    const weights = await placeWeights(lowered, this.device);
+    const model = encodeModel(lowered, { name, externalDataPath: weights.location, embedded: weights.embedded });
     const session = this.sessions++;
     // Without an arena the copies of 16-bit weights that are widened at every use leave holes that malloc does not fill again:
     // a step of a 1.1-billion model then takes 2.5 GB beside its file, with one 0.75.
     const keepArena = o.keepArena || widensWeights(lowered);
-    const options = sessionOptions(this.threads, { ...o, keepArena }, files.folder);
+    const options = sessionOptions(this.device, this.threads, { ...o, keepArena }, weights);
     const request = { kind: "create", session, model, options } as const;
-    const reply = await this.worker.request(request, { transfer: [model.buffer] });
+    const reply = await this.worker.request(request);
     if (reply.kind === "failed") throw new GloraError("GRAPH", `${name}: no session could be made: ${reply.message}`);
-    return new NodeSession(this.worker, session, lowered, name, this.device, memory);
+    return new NodeSession(this.worker, session, graph, lowered, name, this.device, memory);
   }
 
   dispose(): Promise<void> {
@@ -79,11 +101,16 @@ class NodeRuntime implements Runtime {
 
 class NodeSession implements Session {
   private disposed: Promise<void> | undefined;
+  /** Rows that the session remembers, by input. */
+  private readonly rows = new Map<string, number>();
 
   constructor(
     private readonly worker: RuntimeWorker,
     private readonly id: number,
-    private readonly graph: Graph,
+    /** As it was given: what is fed and returned is checked against it. */
+    private readonly graph: Pick<Graph, "inputs" | "outputs">,
+    /** As the device runs it. */
+    private readonly lowered: Pick<Graph, "inputs">,
     private readonly name: string,
     readonly device: Device,
     private readonly memory: Readonly<Record<string, string>>,
@@ -95,21 +122,36 @@ class NodeSession implements Session {
     const outputs = o.outputs ?? this.graph.outputs.map(({ name }) => name).filter((name) => !kept.includes(name));
     const inputs = this.graph.inputs.filter(({ name }) => !Object.hasOwn(this.memory, name));
     const symbols = checkFeeds({ inputs }, feeds, this.name);
+    if (this.device === "webgpu") refuseEmpty(feeds, this.name);
     checkOutputs(this.graph, outputs, this.name);
     const memory = Object.entries(this.memory).map(([input, output]) => {
-      const [, ...row] = this.graph.inputs.find(({ name }) => name === input)!.type.shape;
-      return { input, output, row: row.map((dim) => evaluateDim(dim, symbols)) };
+      const [rows, ...row] = this.graph.inputs.find(({ name }) => name === input)!.type.shape;
+      return { input, output, rows: String(rows), row: row.map((dim) => evaluateDim(dim, symbols)) };
     });
     // One copy here and a transfer, instead of the two copies that a clone makes of the whole buffer behind a view.
-    const tensors = Object.entries(feeds).map(
-      ([name, { dtype, shape, data }]): NamedTensor => ({ name, dtype, shape, data: data.slice() }),
+    const copies = Object.fromEntries(
+      Object.entries(feeds).map(([name, { dtype, shape, data }]) => [name, { name, dtype, shape, data: data.slice() }]),
     );
-    const remember = o.remember === undefined ? {} : { remember: o.remember };
-    const request = { kind: "run", session: this.id, feeds: tensors, outputs, memory, ...remember } as const;
-    const transfer = tensors.map(({ data }) => data.buffer);
-    const reply = await this.worker.request(request, { transfer, signal: o.signal });
+    // Made when its turn comes: shapes may depend on what the runs before it have left in memory.
+    const request = (): Request => {
+      const known = { ...symbols };
+      for (const { input, rows } of memory) {
+        const before = this.rows.get(input) ?? 0;
+        known[rows] = Math.min(before, o.remember ?? before);
+        this.rows.set(input, known[rows]);
+      }
+      const tensors = Object.entries(deviceFeeds(this.lowered, copies, known)).map(
+        ([name, tensor]): NamedTensor => ({ ...tensor, name }),
+      );
+      const remember = o.remember === undefined ? {} : { remember: o.remember };
+      return { kind: "run", session: this.id, feeds: tensors, outputs, memory, ...remember };
+    };
+    const reply = await this.worker.request(request, o.signal);
     if (reply.kind === "failed") throw new GloraError("GRAPH", `${this.name}: the run failed: ${reply.message}`);
     if (reply.kind !== "results") throw new Error(`${this.name}: a run was answered by "${reply.kind}".`);
+    memory.forEach(({ input }, i) => {
+      this.rows.set(input, reply.rows[i]!);
+    });
     return Object.fromEntries(reply.tensors.map(({ name, dtype, shape, data }) => [name, { dtype, shape, data }]));
   }
 
@@ -125,30 +167,15 @@ class NodeSession implements Session {
 const widensWeights = ({ initializers }: Graph): boolean =>
   initializers.some(({ data }) => data?.kind === "external" && (data.dtype === "float16" || data.dtype === "bfloat16"));
 
-/** InferenceSession.SessionOptions, less the execution provider, which the worker sets. */
-function sessionOptions(
-  threads: number,
-  { keepArena = false, packWeights = false }: OpenOptions,
-  folder: string,
-): Record<string, unknown> {
-  return {
-    intraOpNumThreads: threads,
-    // The graph says what shall run, and in which order; a fused or merged node would undo it. But that a weight is widened
-    // once, and no more at every use, is what the basic level is for.
-    graphOptimizationLevel: packWeights ? "basic" : "disabled",
-    // Costs over half of the peak memory and brings no speed.
-    enableMemPattern: false,
-    enableCpuMemArena: keepArena,
-    logSeverityLevel: 4, // an error is thrown with the same text
-    extra: {
-      session: {
-        // Packed copies of frozen weights, one an orientation, would cost three times their memory in training.
-        disable_prepacking: packWeights ? "0" : "1",
-        model_external_initializers_file_folder_path: folder,
-        // Threads spin just long enough for the next node (a small model's step is 17–25 % faster); spinning on, they would
-        // take the cores from the next session and from other processes.
-        intra_op: { allow_spinning: "1", spin_duration_us: "20" },
-      },
-    },
-  };
+/** @throws {GloraError} DEVICE before a byte is read */
+function checkWasmMemory({ initializers }: Graph, limit: number, session: string): void {
+  const bytes = initializers.reduce((sum, { data }) => sum + (data?.kind === "external" ? data.length : 0), 0);
+  if (bytes <= limit) return;
+  const gibibytes = (n: number): string => (n / 2 ** 30).toFixed(1);
+  throw new GloraError(
+    "DEVICE",
+    `${session}: its weights take ${gibibytes(bytes)} GiB. On the device wasm they must fit in ${gibibytes(limit)} GiB, three ` +
+      "quarters of what WebAssembly can address or this machine has. Use the device cpu, or a smaller model.",
+    { session, bytes, limit },
+  );
 }

@@ -1,6 +1,9 @@
 /** What the main thread and the worker say to each other: one reply to each request, in turn. */
 import type { Tensor } from "../../base/tensor.js";
 
+/** The package that runs a device's graphs. */
+export type Library = "onnxruntime-node" | "onnxruntime-web";
+
 /** A tensor under way: its array is the only view of its buffer, which is transferred. */
 export interface NamedTensor extends Tensor {
   readonly name: string;
@@ -20,14 +23,23 @@ export interface Remembered {
   readonly row: readonly number[];
 }
 
+/** InferenceSession.SessionOptions. */
+export interface SessionOptions extends Readonly<Record<string, unknown>> {
+  readonly externalData?: readonly { readonly path: string; readonly data: Uint8Array<ArrayBuffer> }[];
+}
+
 export type Request =
-  | { readonly kind: "load" }
+  | {
+      readonly kind: "load";
+      readonly library: Library;
+      /** Of onnxruntime-web, whose sessions share them; onnxruntime-node has them among a session's options. */
+      readonly threads: number;
+    }
   | {
       readonly kind: "create";
       readonly session: number;
       readonly model: Uint8Array<ArrayBuffer>;
-      /** InferenceSession.SessionOptions, less the execution provider. */
-      readonly options: Readonly<Record<string, unknown>>;
+      readonly options: SessionOptions;
     }
   | {
       readonly kind: "run";
@@ -41,7 +53,12 @@ export type Request =
   | { readonly kind: "release"; readonly session: number };
 
 export type Reply =
-  | { readonly kind: "loaded"; readonly providers: readonly string[] }
+  | { readonly kind: "loaded"; readonly version: string }
   | { readonly kind: "done" }
-  | { readonly kind: "results"; readonly tensors: readonly NamedTensor[] }
+  | {
+      readonly kind: "results";
+      readonly tensors: readonly NamedTensor[];
+      /** Rows that the session now remembers, in the order of the request's memory. */
+      readonly rows: readonly number[];
+    }
   | { readonly kind: "failed"; readonly message: string };

@@ -2,7 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { GloraError, throwIfAborted } from "../../base/errors.js";
 import { loadError } from "../devices.js";
-import type { Reply, Request } from "./protocol.js";
+import type { Library, Reply, Request } from "./protocol.js";
 
 /** Cells of the state that both threads see; see worker.node.js. */
 const [BUSY, CLOSING] = [0, 1];
@@ -11,9 +11,6 @@ const [BUSY, CLOSING] = [0, 1];
 const LONGEST_CALL = 120_000;
 
 export class RuntimeWorker {
-  /** The execution providers that ONNX Runtime offers here. */
-  providers: readonly string[] = [];
-
   private readonly state = new Int32Array(new SharedArrayBuffer(8));
   private readonly worker: Worker;
   /** Settles when all requests so far have been answered. */
@@ -23,13 +20,12 @@ export class RuntimeWorker {
   private closed: Promise<void> | undefined;
 
   /** @throws {GloraError} DEVICE if ONNX Runtime cannot be loaded */
-  static async start(): Promise<RuntimeWorker> {
+  static async start(library: Library, threads: number): Promise<RuntimeWorker> {
     const worker = new RuntimeWorker();
-    const reply = await worker.request({ kind: "load" });
-    if (reply.kind === "loaded") worker.providers = reply.providers;
+    const reply = await worker.request({ kind: "load", library, threads });
     if (reply.kind !== "failed") return worker;
     await worker.close();
-    throw loadError(reply.message);
+    throw loadError(library, reply.message);
   }
 
   private constructor() {
@@ -43,14 +39,14 @@ export class RuntimeWorker {
   }
 
   /**
-   * Sends a request when all before it have been answered.
+   * Sends a request when all before it have been answered; a function makes it then.
    * @throws {GloraError} ABORTED if the signal fires before the answer; a request that has been sent is waited for
    */
-  request(request: Request, o: { transfer?: ArrayBuffer[]; signal?: AbortSignal | undefined } = {}): Promise<Reply> {
+  request(request: Request | (() => Request), signal?: AbortSignal): Promise<Reply> {
     const turn = this.last.then(async () => {
-      throwIfAborted(o.signal);
-      const reply = await this.exchange(request, o.transfer ?? []);
-      throwIfAborted(o.signal);
+      throwIfAborted(signal);
+      const reply = await this.exchange(typeof request === "function" ? request() : request);
+      throwIfAborted(signal);
       return reply;
     });
     this.last = turn.catch(() => {});
@@ -67,12 +63,12 @@ export class RuntimeWorker {
     return this.closed;
   }
 
-  private exchange(request: Request, transfer: ArrayBuffer[]): Promise<Reply> {
+  private exchange(request: Request): Promise<Reply> {
     if (this.stopped) throw this.stopped;
     this.worker.ref();
     return new Promise<Reply>((resolve, reject) => {
       this.waiting = { resolve, reject };
-      this.worker.postMessage(request, transfer);
+      this.worker.postMessage(request, buffersOf(request));
     }).finally(() => {
       this.waiting = undefined;
       this.worker.unref();
@@ -92,4 +88,11 @@ export class RuntimeWorker {
     Atomics.store(this.state, CLOSING!, 1);
     Atomics.wait(this.state, BUSY!, 1, LONGEST_CALL);
   };
+}
+
+/** What is handed over to the worker instead of copied. */
+function buffersOf(request: Request): ArrayBuffer[] {
+  if (request.kind === "run") return request.feeds.map(({ data }) => data.buffer);
+  if (request.kind !== "create") return [];
+  return [request.model.buffer, ...(request.options.externalData ?? []).map(({ data }) => data.buffer)];
 }

@@ -1,25 +1,42 @@
-/** Frozen weights where they lie: ONNX Runtime maps them from the user's own files. */
+/** Frozen weights where they lie: ONNX Runtime maps them from the user's own files, or gets their bytes. */
 import { realpath, stat } from "node:fs/promises";
 import { parse, relative, sep } from "node:path";
 import { GloraError, messageOf } from "../../base/errors.js";
 import { type Graph, type Node, subgraphsOf, type TensorData, type Value, type WeightSource } from "../../ir/graph.js";
+import type { Device } from "../runtime.js";
+import { readWeightBytes } from "../web/weight-bytes.js";
 
 type External = TensorData & { kind: "external" };
 
-export interface WeightFiles {
-  /** The folder that locations start from: the root of the file system, since weights may lie anywhere. */
-  readonly folder: string;
-  /** Location of a weight's file for the ONNX file. */
+/** Where ONNX Runtime finds the weights of a graph: all of them in files (or in the ONNX file), or all of them as bytes. */
+export interface PlacedWeights {
+  /** Location of a weight's source for the ONNX file. */
   location(data: External): string;
-  /** Bytes of the weights that lie in no file. */
+  /** Bytes of weights that the ONNX file shall hold itself. */
   readonly embedded: ReadonlyMap<TensorData, Uint8Array>;
+  /** The folder that locations start from: the root of the file system, since weights may lie anywhere. */
+  readonly folder?: string;
+  /** The sources themselves, by their locations. */
+  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array<ArrayBuffer> }[];
 }
 
 /**
- * Finds the files of a graph's weights, and reads the weights that lie in none.
+ * Places the weights as a device can have them. Bytes are given where there are no files to map: always to wasm, and to WebGPU
+ * where weights were widened for it.
+ *
  * @throws {GloraError} FILE if a file is missing or ends before a weight does
  */
-export async function findWeightFiles(graph: Graph): Promise<WeightFiles> {
+export async function placeWeights(graph: Graph, device: Device): Promise<PlacedWeights> {
+  const inNoFile = (): boolean => [...bySource(graph).keys()].some(({ path }) => path === undefined);
+  if (device !== "wasm" && !(device === "webgpu" && inNoFile())) return findWeightFiles(graph);
+  const { location, externalData } = await readWeightBytes(graph);
+  // Copies: they are handed over to the worker, and what a source gives may be shared with it.
+  const copies = externalData.map(({ path, data }) => ({ path, data: new Uint8Array(data) }));
+  return { location, embedded: new Map(), externalData: copies };
+}
+
+/** Finds the files of a graph's weights, and reads the weights that lie in none. */
+async function findWeightFiles(graph: Graph): Promise<PlacedWeights> {
   const folder = parse(process.cwd()).root;
   const locations = new Map<WeightSource, string>();
   const embedded = new Map<TensorData, Uint8Array>();
@@ -32,7 +49,7 @@ export async function findWeightFiles(graph: Graph): Promise<WeightFiles> {
       for (const { data } of values)
         if (!embedded.has(data)) embedded.set(data, await source.read(data.offset, data.length));
   }
-  return { folder, location: (data) => locations.get(data.source)!, embedded };
+  return { location: (data) => locations.get(data.source)!, embedded, folder, externalData: [] };
 }
 
 interface ExternalValue {

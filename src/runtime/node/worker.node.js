@@ -2,6 +2,7 @@
 /**
  * The thread in which ONNX Runtime's sessions live: its calls block, so the main thread stays free. A plain module, the
  * same file in tests and in the package. It serves one request at a time; see runtime-worker.node.ts for the other end.
+ * A device is tried out in a process instead (probe-process.node.ts), which a driver may end without harm.
  *
  * @import { InferenceSession } from "onnxruntime-node"
  * @import { NamedTensor, Reply, Request } from "./protocol.js"
@@ -9,7 +10,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 
 /** busy: a call into ONNX Runtime is under way. closing: the process ends, begin none. Both 0 or 1. */
-const state = new Int32Array(workerData);
+const state = new Int32Array(workerData ?? new SharedArrayBuffer(8));
 const [BUSY, CLOSING] = [0, 1];
 
 /** @type {Map<number, InferenceSession>} */
@@ -21,21 +22,24 @@ const sessions = new Map();
  * @type {Map<number, Map<string, Memory>>}
  */
 const memories = new Map();
-/** @type {typeof import("onnxruntime-node") | undefined} */
+/** @type {typeof import("onnxruntime-node") | typeof import("onnxruntime-web") | undefined} */
 let ort;
 
 /** @param {Request} request @returns {Promise<Reply>} */
 async function serve(request) {
   if (request.kind === "load") {
-    ort = await import("onnxruntime-node");
+    const { library, threads } = request;
+    ort = await (library === "onnxruntime-web" ? import("onnxruntime-web") : import("onnxruntime-node"));
     ort.env.logLevel = "fatal"; // errors are thrown
-    return { kind: "loaded", providers: ort.listSupportedBackends().map((backend) => backend.name) };
+    ort.env.wasm.numThreads = threads;
+    return {
+      kind: "loaded",
+      version: `${library} ${ort.env.versions[library === "onnxruntime-web" ? "web" : "node"]}`,
+    };
   }
   if (!ort) throw new Error("ONNX Runtime is not loaded.");
   if (request.kind === "create") {
-    // The CPU and nothing else: no node may run on another device in silence.
-    const options = { ...request.options, executionProviders: ["cpu"] };
-    sessions.set(request.session, await ort.InferenceSession.create(request.model, options));
+    sessions.set(request.session, await ort.InferenceSession.create(request.model, request.options));
     return { kind: "done" };
   }
   const session = sessions.get(request.session);
@@ -62,7 +66,11 @@ async function serve(request) {
   });
   const results = await session.run(feeds, [...request.outputs, ...own.map(({ output }) => output)]);
   for (const { memory, length, output } of own) grow(memory, length, named(output, results[output]));
-  return { kind: "results", tensors: request.outputs.map((name) => named(name, results[name])) };
+  return {
+    kind: "results",
+    tensors: request.outputs.map((name) => named(name, results[name])),
+    rows: own.map(({ memory }) => memory.rows),
+  };
 }
 
 /** @param {string} name @param {import("onnxruntime-node").Tensor | undefined} tensor @returns {NamedTensor} */
@@ -101,20 +109,24 @@ function grow(memory, length, { data, shape }) {
   memory.rows += /** @type {number} */ (shape[0]);
 }
 
-parentPort?.on("message", async (/** @type {Request} */ request) => {
+/** @param {Request} request @returns {Promise<Reply>} */
+async function answer(request) {
   Atomics.store(state, BUSY, 1);
-  /** @type {Reply} */
-  let reply;
   try {
     // The order (busy first, then a look at closing) and the main thread's (closing first, then a look at busy) leave no
     // gap in which a call begins unseen.
-    reply = Atomics.load(state, CLOSING) === 1 ? { kind: "done" } : await serve(request);
+    return Atomics.load(state, CLOSING) === 1 ? { kind: "done" } : await serve(request);
   } catch (thrown) {
-    reply = { kind: "failed", message: thrown instanceof Error ? thrown.message : String(thrown) };
+    return { kind: "failed", message: thrown instanceof Error ? thrown.message : String(thrown) };
   } finally {
     Atomics.store(state, BUSY, 0);
     Atomics.notify(state, BUSY);
   }
+}
+
+parentPort?.on("message", async (/** @type {Request} */ request) => {
+  const reply = await answer(request);
   const transfer = reply.kind === "results" ? reply.tensors.map(({ data }) => data.buffer) : [];
   parentPort?.postMessage(reply, transfer);
 });
+if (!parentPort) process.on("message", async (/** @type {Request} */ request) => process.send?.(await answer(request)));

@@ -12,7 +12,8 @@ import { type Graph, type Node, subgraphsOf } from "../ir/graph.js";
 import { ops } from "../ops/index.js";
 import { inferWith } from "../ops/op.js";
 import { adaptedGraph } from "./adapted-graph.js";
-import { type MergeOptions, mergeModel } from "./export.node.js";
+import type { MergeOptions } from "./export.js";
+import { mergeModel } from "./export.node.js";
 import { adapted, expected, type Library, openBase, readJsonFile, scratch } from "./merge.fixtures.js";
 import { logitsOf, relativeDifference } from "./merge-model.js";
 

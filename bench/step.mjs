@@ -1,6 +1,6 @@
 // Time and memory of training steps and forward passes, beside PyTorch where it is installed: what bench/README.md explains.
 //
-//     npm run bench [-- --quick] [--python PATH] [--smollm2 FOLDER] [--only vector,lora] [--profile] [--threads N]
+//     npm run bench [-- --quick] [--python PATH] [--smollm2 FOLDER] [--only vector,lora] [--profile] [--rounds N] [--threads N]
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -28,15 +28,15 @@ const { values } = parseArgs({
     python: { type: "string", default: "python3" },
     smollm2: { type: "string" },
     only: { type: "string" },
+    rounds: { type: "string" },
     threads: { type: "string" },
     out: { type: "string" },
     seed: { type: "string", default: "0" },
   },
 });
 const seed = Number(values.seed);
-const size = values.quick
-  ? { layers: 1, rounds: 3, microRounds: 5, candidates: 3, profiled: 1, tokens: 32 }
-  : { layers: 6, rounds: 15, microRounds: 60, candidates: 20, profiled: 5, tokens: 128 };
+const rounds = Number(values.rounds ?? (values.quick ? 3 : 15));
+const size = values.quick ? { layers: 1, profiled: 1, tokens: 32 } : { layers: 6, profiled: 5, tokens: 128 };
 const only = values.only?.split(",");
 const smollm2 = values.smollm2 ?? process.env["GLORA_SMOLLM2"];
 const CLASSES = 100;
@@ -52,7 +52,7 @@ async function benchmark() {
   const peers = await peersOf(values.python);
   const found = await machine();
   const threads = Number(values.threads ?? found.cores);
-  const about = { ...found, threads, seed, warmUp: WARM_UP, rounds: size.rounds, ...(peers && { peers }) };
+  const about = { ...found, threads, seed, warmUp: WARM_UP, rounds, ...(peers && { peers }) };
   console.log(`${about.cpu}, ${about.threads} threads, ${about.flags.join(" ") || "no vector flags found"}`);
   const libraries = { node: about.node, glora: about.glora, "onnxruntime-node": about.onnxruntime, ...peers };
   console.log(`${Object.entries(libraries).flat().join(" ")}, seed ${seed}`);
@@ -80,11 +80,11 @@ async function benchmark() {
   const small = { kind: "images", batch: 32, size: 32, classes: CLASSES, seed };
   results["micro"] = await compare(MICRO_GROUPS, embeddedModel, small, sides, {
     title: `vit-micro, batch ${small.batch}, ${small.size} pixels`,
-    rounds: size.microRounds,
+    times: 4,
   });
   if (wanted("search")) results["search"] = await search(sides);
 
-  const whole = !values.quick && !only;
+  const whole = !values.quick && !only && !values.rounds && !values.threads;
   const own = whole ? fileURLToPath(new URL(`./results/${about.slug}.json`, import.meta.url)) : undefined;
   const out = values.out ?? own;
   if (!out) return;
@@ -102,7 +102,7 @@ function wanted(key) {
 
 /** ONNX Runtime's products beside PyTorch's: whose library is faster, before anything is adapted. @param {Sides} sides */
 async function products(sides) {
-  const results = await takeTurns(sides.products(), { rounds: 4 * size.rounds, request: () => ({}) });
+  const results = await takeTurns(sides.products(), { rounds: 4 * rounds, request: () => ({}) });
   printComparison("products of 1576×768 by 768×3072", results);
   return results;
 }
@@ -110,9 +110,9 @@ async function products(sides) {
 /**
  * Every group of steps, and where the time of ours goes.
  * @param {Record<string, Group>} groups @param {string} model @param {Images | Texts} o @param {Sides} sides
- * @param {{ title: string, rounds?: number }} how
+ * @param {{ title: string, times?: number }} how
  */
-async function compare(groups, model, o, { ours, torch, products }, { title, rounds = size.rounds }) {
+async function compare(groups, model, o, { ours, torch, products }, { title, times = 1 }) {
   const chosen = Object.entries(groups).filter(([key]) => wanted(key));
   if (chosen.length === 0) return undefined;
   console.log(`\n# ${title}`);
@@ -128,7 +128,7 @@ async function compare(groups, model, o, { ours, torch, products }, { title, rou
       torch(name, { task: "step", model, configuration, examples: data }),
     );
     const results = await takeTurns([ours("glora", { task: "step", ...own }), ...peers, ...products()], {
-      rounds,
+      rounds: times * rounds,
       request,
     });
     const profile = await askOnce(ours("profile", { task: "profile", ...own, runs: size.profiled }), request());
@@ -160,7 +160,7 @@ async function merged(base, o, { ours }) {
   const forward = (/** @type {string} */ name, /** @type {string} */ folder, configuration = "stored") =>
     ours(name, { task: "forward", model: folder, configuration, examples: o });
   const sides = [forward("base", base), forward("merged", out), forward("adapter beside the base", base, "adapted")];
-  const results = await takeTurns(sides, { rounds: 2 * size.rounds, request: () => ({}) });
+  const results = await takeTurns(sides, { rounds: 2 * rounds, request: () => ({}) });
   printComparison(`forward pass, ${o.batch} images`, results);
   return results;
 }
@@ -179,7 +179,7 @@ async function language(model, sides) {
 /** Candidates a second in the search of the embedded default. @param {Sides} sides */
 async function search({ ours }) {
   const [result] = await takeTurns([ours("a candidate", { task: "search" })], {
-    rounds: size.candidates,
+    rounds,
     request: () => ({}),
   });
   const rate = 1000 / (result?.milliseconds.median ?? Number.NaN);

@@ -11,5 +11,6 @@ if (existsSync("src")) {
   execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
     stdio: "inherit",
   });
+  execFileSync(process.execPath, ["scripts/bundle-core.mjs", "dist/web.bundle.js"], { stdio: "inherit" });
   for (const file of ["dist/cli/main.js"]) if (existsSync(file)) chmodSync(file, 0o755);
 }

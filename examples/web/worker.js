@@ -12,7 +12,7 @@ import {
 
 const tell = (line) => postMessage({ line });
 
-onmessage = async ({ data: { images, device, settings } }) => {
+self.onmessage = async ({ data: { images, device, settings } }) => {
   try {
     const runtime = await createWebRuntime({ device });
     tell(`device ${runtime.device} (${runtime.reason})`);

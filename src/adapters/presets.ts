@@ -55,7 +55,7 @@ export function presetSpace(name: PresetName, layers: readonly LayerShape[], opt
 }
 
 /** 1, 2, 4 … and the rank itself. */
-function powersOfTwo(rank: number): number[] {
+export function powersOfTwo(rank: number): number[] {
   const ranks = [rank];
   for (let power = 1; power < rank; power *= 2) ranks.push(power);
   return ranks;

@@ -178,7 +178,7 @@ test.each(commands.map(({ name, examples }) => [name, examples] as const))(
     expect(examples.length).toBeGreaterThan(0);
     for (const { command } of examples) {
       expect(stdout).toContain(command);
-      expect(command).toMatch(new RegExp(`^glora ${name} `));
+      expect(command).toMatch(new RegExp(`^glora ${name}( |$)`));
       const definition = commands.find((known) => known.name === name)!;
       const words = command
         .split(" ")

@@ -7,7 +7,6 @@ import { type Rng, rngStream } from "../base/rng.js";
 import type { Tensor } from "../base/tensor.js";
 import { evaluateDim } from "../ir/dim.js";
 import type { Model } from "../models/model.js";
-import { openModel } from "../models/open.node.js";
 import { createBuilder } from "../ops/index.js";
 import type { Device } from "../runtime/runtime.js";
 
@@ -31,11 +30,11 @@ const [BATCH, TOKENS] = [2, 12] as const;
  * Takes a step (forward pass, loss, gradient of every support of every layer and of the head) of a model with random adapters
  * on random inputs.
  *
- * @throws {GloraError} DEVICE, FILE, CONFIG, MODEL as {@link openModel}
+ * @param open  the model on a device; its runtime is disposed of
  */
-export async function checkDevice(path: string, device: Device): Promise<DeviceCheck> {
-  const cpu = await stepOn(path, "cpu");
-  const here = await stepOn(path, device);
+export async function checkDevice(open: (device: Device) => Promise<Model>, device: Device): Promise<DeviceCheck> {
+  const cpu = await stepOf(await open("cpu"));
+  const here = await stepOf(await open(device));
   return {
     device,
     model: cpu.model,
@@ -47,8 +46,8 @@ export async function checkDevice(path: string, device: Device): Promise<DeviceC
   };
 }
 
-async function stepOn(path: string, device: Device) {
-  const model = await openModel(path, { device });
+async function stepOf(opened: Model) {
+  const model = opened.head ? opened : opened.withTask({ kind: "classes", labels: ["a", "b"] });
   try {
     const rng = rngStream(11, "device check");
     const space = presetSpace("glora", model.layers, { rank: 2 });

@@ -2,7 +2,8 @@
 import { openAdapterPath } from "../adapters/adapter-file.node.js";
 import { attachAdapter } from "../adapters/attach.js";
 import { openGenerator, type TextGenerator } from "../evaluation/generation/generator.js";
-import { openModel } from "../models/open.node.js";
+import type { Context } from "./command.js";
+import { openModelFor } from "./open-model.js";
 import { given, option, optionOr, unless, type ValuesOf } from "./options.js";
 import { modelOptions } from "./shared-options.js";
 import { parseNumber, parsePositive, parseSeed, parseShare, parseText } from "./values.js";
@@ -40,11 +41,12 @@ export const writingOf = ({ maxTokens, temperature, topK, topP, repetitionPenalt
 
 /** Runs the body with a model ready to write, and closes it behind it. */
 export async function withGenerator(
+  context: Context,
   path: string,
   { adapter, pack, config, device, imageSize }: Values,
   body: (generator: TextGenerator) => Promise<void>,
 ): Promise<void> {
-  const model = await openModel(path, given({ config, device, imageSize }));
+  const model = await openModelFor(context, path, given({ config, device, imageSize }));
   try {
     const subject = adapter === undefined ? model : await attachAdapter(model, await openAdapterPath(adapter));
     await body(await openGenerator(subject, pack ? {} : { packWeights: false }));

@@ -11,6 +11,7 @@ test("docs/commands.md is what the commands say of themselves (vitest -u writes 
   );
   const intro =
     "Exit codes: 0 done, 1 failed, 2 wrong use of the command line, 130 interrupted, 143 terminated. With `--json` stdout holds JSON alone, one\n" +
-    'document or one a line; a failure is `{"error":{"code":…,"message":…}}` with what else is known of it.\n';
+    'document or one a line; a failure is `{"error":{"code":…,"message":…}}` with what else is known of it.\n\n' +
+    "The examples name folders of yours, and are not run; those of the other pages are, or say why not.\n";
   await expect(`# Commands\n\n${intro}\n${sections.join("\n")}`).toMatchFileSnapshot("../../docs/commands.md");
 });

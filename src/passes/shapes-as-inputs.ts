@@ -2,7 +2,7 @@
  * Shapes that a graph computes become inputs, which the session feeds: the numbers behind a shape's symbols are known when
  * a run begins. For devices whose kernels do no integer arithmetic of 64 bits.
  */
-import { Graph, type Value } from "../ir/graph.js";
+import { dependenciesOf, Graph, type Value } from "../ir/graph.js";
 import { rebuild } from "./rebuild.js";
 
 /** @returns the graph; an input of it that has `contents` is such a shape */
@@ -17,8 +17,10 @@ export function shapesAsInputs(graph: Graph): Graph {
     inputs.set(key, known);
     return [known];
   });
+  // Shapes of which others were computed are read no more.
+  const read = new Set(copied.nodes.flatMap(dependenciesOf));
   const result = new Graph();
-  result.inputs.push(...copied.inputs, ...inputs.values());
+  result.inputs.push(...copied.inputs, ...[...inputs.values()].filter((input) => read.has(input)));
   result.initializers.push(...copied.initializers);
   result.nodes.push(...copied.nodes);
   result.outputs.push(...copied.outputs);

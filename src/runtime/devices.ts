@@ -62,7 +62,7 @@ export async function chooseDevice(
       "cpu",
       rate(cpu),
       "cuda cannot be used",
-      webgpu.usable ? `webgpu gives no more than ${rate(webgpu)}` : "nor can webgpu",
+      webgpu.usable ? `webgpu gives ${rate(webgpu)}` : "nor can webgpu",
     );
   const wasm = await probe("wasm");
   if (wasm.usable) return took("wasm", rate(wasm), `the CPU cannot be used: ${cpu.problem}`);

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Tensor } from "../base/tensor.js";
+import type { Graph } from "../ir/graph.js";
 import { createBuilder } from "../ops/index.js";
-import { checkFeeds, checkOutputs } from "./feeds.js";
+import { checkFeeds, checkOutputs, deviceFeeds, refuseEmpty } from "./feeds.js";
 
 const g = createBuilder();
 g.output("y", g.input("x", "float32", ["batch", 3]));
@@ -36,4 +37,26 @@ test.each<[string, Record<string, Tensor>, string]>([
 
 test("an unknown output is refused", () => {
   expect(() => checkOutputs(g.graph, ["z"], "step")).toThrow('step: there is no output "z"; the outputs are "y".');
+});
+
+test("a device is fed narrow integers and the shapes that its graph asks for", () => {
+  const ids: Tensor = { dtype: "int64", shape: [2], data: BigInt64Array.of(7n, -1n) };
+  const lowered: Pick<Graph, "inputs"> = {
+    inputs: [
+      { name: "ids", type: { dtype: "int32", shape: ["n"] } },
+      { name: "x", type: { dtype: "float32", shape: ["n", 3] } },
+      { name: "shape", type: { dtype: "int64", shape: [2], contents: ["2*n", 3] } },
+    ],
+  };
+  const x = float32(2, 3);
+  expect(deviceFeeds(lowered, { ids, x }, { n: 2 })).toEqual({
+    ids: { dtype: "int32", shape: [2], data: Int32Array.of(7, -1) },
+    x,
+    shape: { dtype: "int64", shape: [2], data: BigInt64Array.of(4n, 3n) },
+  });
+});
+
+test("empty tensors are named", () => {
+  expect(() => refuseEmpty(sound, "step")).not.toThrow();
+  expect(() => refuseEmpty({ ...sound, labels: int32(0) }, "step")).toThrow('step: input "labels" is empty ([0])');
 });

@@ -1,6 +1,6 @@
 /** What a comparison does: which methods keep the budget, at which rank, and what `fit` is told for each trial. */
 import { count } from "../adapters/budget.js";
-import { type PresetName, type PresetOptions, presetSpace } from "../adapters/presets.js";
+import { type PresetName, type PresetOptions, powersOfTwo, presetSpace } from "../adapters/presets.js";
 import { fullRank, onlyGenome, selectLayers } from "../adapters/space.js";
 import type { LayerShape } from "../adapters/structure.js";
 import { GloraError } from "../base/errors.js";
@@ -46,6 +46,8 @@ export interface MethodPlan {
   readonly method: PresetName;
   /** Of a low-rank method the largest within the budget; of the searched one the largest that it offers. */
   readonly rank: number | undefined;
+  /** Of the searched one, the ranks that it offers where LoRA's within the budget is not a power of two. */
+  readonly ranks?: readonly number[];
   /** Undefined for the searched method: its result says. */
   readonly parameters: number | undefined;
   /** Even its smallest needs more than the budget: it takes no part. */
@@ -125,12 +127,19 @@ function planMethod(method: PresetName, layers: readonly LayerShape[], budget: n
   const lora = (): number => Math.max(1, largestRank("lora", layers, budget, o));
   if (method === "glora") {
     const most = fullRank(selectLayers(layers, o.layers));
-    return { method, rank: o.rank ?? Math.min(most, Math.max(8, lora())), parameters: undefined, overBudget: false };
+    const rank = o.rank ?? Math.min(most, Math.max(8, lora()));
+    return { method, rank, ...offering(lora(), rank), parameters: undefined, overBudget: false };
   }
   const ranked = method === "lora" || method === "hira";
   const rank = ranked ? Math.max(1, largestRank(method, layers, budget, o)) : undefined;
   const parameters = parametersAt(method, rank ?? 1, layers, o);
   return { method, rank, parameters, overBudget: parameters > budget };
+}
+
+/** Powers of two up to the rank are offered anyway; LoRA's structure shall be among those that can be found. */
+function offering(lora: number, rank: number): Pick<MethodPlan, "ranks"> {
+  const powers = powersOfTwo(rank);
+  return lora > rank || powers.includes(lora) ? {} : { ranks: [...powers, lora].sort((a, b) => a - b) };
 }
 
 /** The largest rank that the layers can have and the budget allows; 0 where it allows none. */
@@ -173,6 +182,7 @@ export function trialOptions(plan: ComparePlan, method: MethodPlan, { seed, lear
     preset: method.method,
     budget,
     ...(method.rank !== undefined && { rank: method.rank }),
+    ...(method.ranks && { ranks: method.ranks }),
     train: { ...train, epochs: searched ? epochs - furtherEpochs : epochs, learningRate },
     ...(searched && { search: { ...plan.search, seed }, further: { epochs: furtherEpochs, learningRate } }),
     maxSeconds: Number.MAX_SAFE_INTEGER,

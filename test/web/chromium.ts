@@ -48,7 +48,7 @@ export interface PageOptions {
   readonly page: string;
   /** Send the headers that allow a page to share memory between threads. */
   readonly isolated: boolean;
-  /** Milliseconds; 110,000 unless said. */
+  /** Milliseconds; 240,000 unless said. */
   readonly timeout?: number;
 }
 
@@ -60,7 +60,7 @@ export interface PageOptions {
 export async function browse(
   chromium: string,
   served: Served,
-  { page, isolated, timeout = 110_000 }: PageOptions,
+  { page, isolated, timeout = 240_000 }: PageOptions,
 ): Promise<ReadonlyMap<string, Buffer>> {
   const posted = new Map<string, Buffer>();
   const profile = await mkdtemp(join(tmpdir(), "glora-chromium-"));

@@ -14,6 +14,9 @@ const errorOf = (promise) =>
 await posting(async () => {
   const runtime = await createWebRuntime({ device, threads: 2, wasmPaths: "ort" });
   const facts = { crossOriginIsolated, reason: runtime.reason };
+  const auto = await createWebRuntime({ wasmPaths: "ort" });
+  facts.auto = { device: auto.device, reason: auto.reason };
+  await auto.dispose();
 
   // y = the sum of all rows so far; the rows are what the session remembers.
   const g = createBuilder();
@@ -53,7 +56,12 @@ await posting(async () => {
   // A page is heard while its training runs.
   const controller = new AbortController();
   setTimeout(() => controller.abort("enough"), 1000);
-  const long = { preset: "lora", layers: ["blocks.5.mlp.*"], train: { epochs: 10_000, batchSize: 2 }, signal: controller.signal };
+  const plan = {
+    recipe: "default",
+    seconds: 1,
+    train: { epochs: 10_000, batchSize: 2, learningRate: 1e-3, seed: 0 },
+  };
+  const long = { preset: "lora", layers: ["blocks.5.mlp.*"], plan, signal: controller.signal };
   facts.stopped = await errorOf(fit(model, labelledImages(images, alone), long));
 
   await runtime.dispose();

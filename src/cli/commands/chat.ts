@@ -25,7 +25,7 @@ export const chat = defineCommand({
     { command: "glora chat models/smollm2 --message Hello", text: "One answer" },
   ],
   async run({ model, message, system, ...options }, context) {
-    await withGenerator(model, options, async (generator) => {
+    await withGenerator(context, model, options, async (generator) => {
       if (!generator.tokenizer.chat)
         throw new GloraError(
           "CONFIG",

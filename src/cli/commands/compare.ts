@@ -3,7 +3,6 @@ import { PRESETS } from "../../adapters/presets.js";
 import { GloraError } from "../../base/errors.js";
 import { openData } from "../../data/open.node.js";
 import { writeFileAtomic } from "../../formats/folder.node.js";
-import { openModel } from "../../models/open.node.js";
 import type { Comparison, Outcome } from "../../search/compare.js";
 import { compareInFolder } from "../../search/compare.node.js";
 import { type ComparisonSummary, summarize } from "../../search/compare-summary.js";
@@ -18,6 +17,7 @@ import {
   scaled,
 } from "../compare-report.js";
 import { readSource } from "../data-sources.js";
+import { openModelFor } from "../open-model.js";
 import { flag, given, option, optionOr, repeated, required } from "../options.js";
 import { dataOptions, modelOptions, searchOptions, structureOptions, trainOptions } from "../shared-options.js";
 import { listOf, oneOf, parseCount, parseNumber, parsePositive, parseText } from "../values.js";
@@ -101,7 +101,8 @@ export const compare = defineCommand({
     );
     const pick = (from: object) =>
       given(Object.fromEntries(Object.keys(from).map((key) => [key, values[key as keyof typeof values]])));
-    const model = await openModel(
+    const model = await openModelFor(
+      context,
       values.model,
       given({ config: values.config, device: values.device, imageSize: values.imageSize }),
     );

@@ -1,3 +1,4 @@
+import { openModel } from "../../models/open.node.js";
 import { devices as all, type DeviceReport } from "../../runtime/devices.js";
 import { probeDevice } from "../../runtime/node/probe.node.js";
 import { physicalCores } from "../../runtime/node/threads.node.js";
@@ -36,7 +37,8 @@ export const devices = defineCommand({
     const checks: DeviceCheck[] = [];
     for (const report of reports) {
       context.signal.throwIfAborted();
-      if (check !== undefined && report.usable) checks.push(await checkDevice(check, report.device));
+      if (check !== undefined && report.usable)
+        checks.push(await checkDevice((on) => openModel(check, { device: on }), report.device));
     }
     context.emit({ threads, node: process.version, devices: reports, ...(check !== undefined && { checks }) });
     context.print(reportTable(reports));

@@ -10,11 +10,11 @@ import { hubTasks } from "../../evaluation/tasks/hub-data.node.js";
 import { selectTasks, taskNames } from "../../evaluation/tasks/index.js";
 import { localTasks, type TaskSource } from "../../evaluation/tasks/local-data.node.js";
 import { testModel } from "../../evaluation/test-model.js";
-import { openModel } from "../../models/open.node.js";
 import { type ProgressTracker, trackProgress } from "../../training/progress.js";
 import { type Context, defineCommand } from "../command.js";
 import { dataSourceOf } from "../data-sources.js";
 import { metricsTable } from "../metrics-table.js";
+import { openModelFor } from "../open-model.js";
 import { given, option, optionOr, required, type ValuesOf } from "../options.js";
 import { dataOptions, modelOptions } from "../shared-options.js";
 import { tasksTable } from "../tasks-table.js";
@@ -84,7 +84,7 @@ export const evalCommand = defineCommand({
     if ((data === undefined) === !languages)
       throw new GloraError("USAGE", "Either --data or --tasks and --perplexity say what the model is scored on.");
     selectTasks(tasks ?? []); // a name that is not known is told before anything is opened
-    const model = await openModel(path, given({ config, device, imageSize }));
+    const model = await openModelFor(context, path, given({ config, device, imageSize }));
     try {
       const subject = adapter === undefined ? model : await attachAdapter(model, await openAdapterPath(adapter));
       if (languages) await scoreLanguage(subject, values, context);

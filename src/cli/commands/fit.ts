@@ -4,13 +4,13 @@ import { GloraError } from "../../base/errors.js";
 import { openData } from "../../data/open.node.js";
 import { contentOf, removePartial } from "../../formats/folder.node.js";
 import type { Model } from "../../models/model.js";
-import { openModel } from "../../models/open.node.js";
 import type { FitOptions } from "../../search/fit.js";
 import { fit as fitRun, type Run, taskFitnessIn } from "../../search/run.node.js";
 import type { TaskFitnessSettings } from "../../search/task-fitness.js";
 import { type Context, defineCommand } from "../command.js";
 import { dataSourceOf } from "../data-sources.js";
 import { mergeLines } from "../merge-lines.js";
+import { openModelFor } from "../open-model.js";
 import { given, option, required, unless, type ValuesOf } from "../options.js";
 import { writePictures } from "../run-pictures.js";
 import { reportRun, savingTo } from "../run-report.js";
@@ -114,7 +114,8 @@ type RunValues = ValuesOf<typeof runOptions & typeof trainOptions & typeof augme
 
 async function startRun(values: RunValues, context: Context, options: FitOptions, merge: boolean): Promise<void> {
   const data = await openData(dataSourceOf(values.data, values));
-  const model = await openModel(
+  const model = await openModelFor(
+    context,
     values.model,
     given({ config: values.config, device: values.device, imageSize: values.imageSize }),
   );

@@ -21,7 +21,7 @@ export const generate = defineCommand({
   ],
   async run({ model, prompt, ...options }, context) {
     const text = prompt ?? (await standardInput());
-    await withGenerator(model, options, async (generator) => {
+    await withGenerator(context, model, options, async (generator) => {
       const { tokenizer } = generator;
       const { written, ...facts } = await writeOut(
         generator,

@@ -4,10 +4,10 @@ import type { ImagePreprocessing } from "../../data/image-spec.js";
 import { openData } from "../../data/open.node.js";
 import { previewExamples } from "../../data/text/preview.js";
 import { isTextDataset } from "../../data/text/text-dataset.js";
-import { openModel } from "../../models/open.node.js";
 import { formatCount } from "../../training/progress.js";
 import { defineCommand } from "../command.js";
 import { dataSourceOf } from "../data-sources.js";
+import { openModelFor } from "../open-model.js";
 import { given, option, optionOr } from "../options.js";
 import { dataOptions, modelOptions } from "../shared-options.js";
 import { table } from "../table.js";
@@ -43,7 +43,7 @@ export const inspect = defineCommand({
     { command: "glora inspect smollm2 --data alpaca.json", text: "What a language model is trained on" },
   ],
   async run({ model: path, config, device, imageSize, examples, split, ...values }, context) {
-    const model = await openModel(path, given({ config, device, imageSize }));
+    const model = await openModelFor(context, path, given({ config, device, imageSize }));
     try {
       if (values.data !== undefined) {
         const data = await openData(dataSourceOf(values.data, values));

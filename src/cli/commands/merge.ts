@@ -9,9 +9,9 @@ import { openData } from "../../data/open.node.js";
 import type { TextInput } from "../../data/text/text-input.js";
 import { givenTexts, unlabelledTexts } from "../../data/text/unlabelled-texts.node.js";
 import type { Model } from "../../models/model.js";
-import { openModel } from "../../models/open.node.js";
 import { defineCommand } from "../command.js";
 import { mergeLines } from "../merge-lines.js";
+import { openModelFor } from "../open-model.js";
 import { flag, given, option, required } from "../options.js";
 import { modelOptions } from "../shared-options.js";
 import { oneOf, parseText } from "../values.js";
@@ -50,7 +50,7 @@ export const merge = defineCommand({
     },
   ],
   async run({ model: path, adapter: folder, out, data, dtype, verify, config, device, imageSize }, context) {
-    const model = await openModel(path, given({ config, device, imageSize }));
+    const model = await openModelFor(context, path, given({ config, device, imageSize }));
     try {
       const file = await openAdapterPath(folder);
       if (verify) await verifyBase(file.manifest.base, model.folder);

@@ -5,9 +5,9 @@ import { imageFiles } from "../../data/image-files.node.js";
 import { unlabelledTexts } from "../../data/text/unlabelled-texts.node.js";
 import { type Prediction, predict as predictSplit } from "../../evaluation/predict.js";
 import type { Model } from "../../models/model.js";
-import { openModel } from "../../models/open.node.js";
 import { trackProgress } from "../../training/progress.js";
 import { type Context, defineCommand } from "../command.js";
+import { openModelFor } from "../open-model.js";
 import { given, option, optionOr, required } from "../options.js";
 import { dataOptions, modelOptions } from "../shared-options.js";
 import { parsePositive, parseText } from "../values.js";
@@ -45,7 +45,7 @@ export const predict = defineCommand({
     },
   ],
   async run({ model: path, data, adapter: folder, batchSize, config, device, imageSize, ...texts }, context) {
-    const model = await openModel(path, given({ config, device, imageSize }));
+    const model = await openModelFor(context, path, given({ config, device, imageSize }));
     try {
       const subject = folder === undefined ? model : await attachAdapter(model, await openAdapterPath(folder));
       const split =

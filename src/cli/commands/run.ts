@@ -9,9 +9,9 @@ import { openFile } from "../../formats/file.node.js";
 import { readBytes, readSafetensors, type TensorEntry } from "../../formats/safetensors.js";
 import { writeSafetensors } from "../../formats/safetensors-file.node.js";
 import type { Model } from "../../models/model.js";
-import { openModel } from "../../models/open.node.js";
 import { formatCount } from "../../training/progress.js";
 import { defineCommand } from "../command.js";
+import { openModelFor } from "../open-model.js";
 import { given, option, required } from "../options.js";
 import { modelOptions } from "../shared-options.js";
 import { table } from "../table.js";
@@ -56,7 +56,7 @@ export const run = defineCommand({
     if (grad !== undefined && !entries.has("labels"))
       throw new GloraError("USAGE", `--grad needs a loss: ${from} has no "labels".`, { option: "--grad", file: from });
     const inputs = await readInputs(entries);
-    const model = await openModel(path, given({ config, device, imageSize }));
+    const model = await openModelFor(context, path, given({ config, device, imageSize }));
     try {
       const adapter = folder === undefined ? undefined : await openAdapterPath(folder);
       await checkTarget(to, model, [

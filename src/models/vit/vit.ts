@@ -114,7 +114,10 @@ function vitModel(
       const fitting = { names, layers: linearLayers(names, classifier) };
       return vitModel({ ...parts, config: classifier }, fitting, kept, fresh, newLabels);
     },
-    fitInputs: async (inputs) => model.resized(imageSizeOf(inputs["pixel_values"], config)),
+    async fitInputs(inputs) {
+      const size = imageSizeOf(inputs["pixel_values"], config);
+      return String(size) === String(imageSize) ? this : model.resized(size);
+    },
     async resized(size) {
       if (size[0] === imageSize[0] && size[1] === imageSize[1]) return model;
       const resized = { ...config, imageSize: size };

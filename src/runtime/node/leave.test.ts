@@ -4,23 +4,26 @@ import { copyFileSync, mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Device } from "../runtime.js";
+import { noWebgpu } from "./vulkan.fixtures.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 /** Inside the project, so that onnxruntime-node is found. */
 const folder = fileURLToPath(new URL(`../../../.cache/leave-${process.pid}/`, import.meta.url));
 
-/** A program with a session whose step takes about half a second, and a way to leave while it runs. */
+/** A program with a session on a device whose step takes about half a second, and a way to leave while it runs. */
 const program = `
   import { createBuilder } from "../../ops/index.js";
   import { interruptible } from "./interruptible.node.js";
   import { createNodeRuntime } from "./node-runtime.node.js";
 
-  const SIZE = 1024;
+  const [way, device, size] = process.argv.slice(2);
+  const SIZE = Number(size);
   const g = createBuilder();
   let y = g.input("x", "float32", [SIZE, SIZE]);
   for (let i = 0; i < 60; i++) y = g.matmul(y, y);
   g.output("y", y);
-  const runtime = await createNodeRuntime({ threads: 1 });
+  const runtime = await createNodeRuntime({ device, threads: 1 });
   const session = await runtime.open(g.graph);
   const x = { dtype: "float32", shape: [SIZE, SIZE], data: new Float32Array(SIZE * SIZE) };
   const step = (signal) => session.run({ x }, { signal, outputs: ["y"] });
@@ -73,7 +76,7 @@ const program = `
       console.log("running");
     },
   };
-  await ways[process.argv[2]]();
+  await ways[way]();
 `;
 
 beforeAll(async () => {
@@ -94,9 +97,11 @@ interface Ending {
 }
 
 /** Runs the program; sends as many SIGINT as asked, 150 ms apart, once it says that it is running. */
-function leave(way: string, interrupts = 0): Promise<Ending> {
+function leave(way: string, interrupts = 0, device: Device = "cpu", size = 1024): Promise<Ending> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [`${folder}program.mjs`, way], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [`${folder}program.mjs`, way, device, `${size}`], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let [output, errors] = ["", ""];
     child.stdout.on("data", (text) => {
       output += text;
@@ -125,6 +130,17 @@ test.each<[string, number, string]>([
 test.each(["end", "dispose"])("%s: a running step keeps the process, a finished one does not", async (way) => {
   expect(await leave(way)).toMatchObject({ code: 0, signal: null, output: "done\n", errors: "" });
 });
+
+// Products of 128 rows take SwiftShader as long as those of 1024 take a CPU.
+test.each<[Device, number]>([["wasm", 512], ...(noWebgpu ? [] : [["webgpu", 128] satisfies [Device, number]])])(
+  "%s: the process ends as it does on the CPU",
+  async (device, size) => {
+    expect(await leave("exit", 0, device, size)).toMatchObject({ code: 3, signal: null });
+    expect(await leave("idle", 0, device, size)).toMatchObject({ code: 0, signal: null });
+    for (const way of ["end", "dispose"])
+      expect(await leave(way, 0, device, size)).toMatchObject({ code: 0, signal: null, output: "done\n" });
+  },
+);
 
 test("the first SIGINT aborts, and the command ends when the step has", async () => {
   expect(await leave("interrupt", 1)).toMatchObject({ code: 130, output: "running\nABORTED\n", errors: "" });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import type { Tensor } from "../../base/tensor.js";
 import type { Builder } from "../../ir/builder.js";
 import type { TensorData, WeightSource } from "../../ir/graph.js";
 import { createBuilder } from "../../ops/index.js";
-import type { Runtime, Session } from "../runtime.js";
+import type { DeviceName, Runtime, Session } from "../runtime.js";
 import { createNodeRuntime } from "./node-runtime.node.js";
 
 const folder = mkdtempSync(join(tmpdir(), "glora-runtime-"));
@@ -260,14 +260,46 @@ test("what ONNX Runtime says about a failed run comes with the session's name", 
   await expect(failed).rejects.toBeInstanceOf(GloraError);
 });
 
-test("devices: cpu, auto with its reason, others with what was tried", async () => {
-  expect(runtime.device).toBe("cpu");
-  const auto = await createNodeRuntime({ device: "auto" });
-  expect(auto).toMatchObject({ device: "cpu", reason: expect.stringContaining("only device") });
-  await auto.dispose();
-  await expect(createNodeRuntime({ device: "cuda" })).rejects.toMatchObject({ code: "DEVICE" });
-  await expect(createNodeRuntime({ device: "cuda" })).rejects.toThrow("tried the installed ONNX Runtime");
+test("devices that cannot be had", async () => {
+  expect(runtime).toMatchObject({ device: "cpu", reason: "cpu was asked for" });
+  await expect(createNodeRuntime({ device: "tpu" as DeviceName })).rejects.toThrow('No device is called "tpu"');
   await expect(createNodeRuntime({ threads: 0 })).rejects.toThrow("The number of threads must be 1 or more, not 0.");
+});
+
+test("auto says what it took and why", async () => {
+  const auto = await createNodeRuntime({ device: "auto", threads: 1 });
+  expect(["cpu", "cuda", "webgpu"]).toContain(auto.device);
+  expect(auto.reason).toMatch(new RegExp(`^auto took ${auto.device}: \\S+ GFLOP/s`));
+  await auto.dispose();
+});
+
+// Where there is a GPU for CUDA, this says nothing.
+test.skipIf(existsSync("/dev/nvidia0"))(
+  "cuda without its libraries says what to install, and the next runtime starts",
+  async () => {
+    const starting = createNodeRuntime({ device: "cuda" });
+    await expect(starting).rejects.toMatchObject({ code: "DEVICE", details: { device: "cuda" } });
+    await expect(starting).rejects.toThrow(
+      /^The device "cuda" cannot be used: .*ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild/,
+    );
+    await (await createNodeRuntime()).dispose();
+  },
+);
+
+test("wasm refuses weights that it cannot hold before a byte of them is read", async () => {
+  const wasm = await createNodeRuntime({ device: "wasm", threads: 1 });
+  const g = createBuilder();
+  const read = () => Promise.reject(new Error("it was read"));
+  const count = 900_000_000;
+  const data: TensorData = {
+    ...{ kind: "external", dtype: "float32", offset: 0, length: 4 * count },
+    source: { name: "large", read },
+  };
+  g.output("y", g.mul(g.input("x", "float32", []), g.initializer("w", [count], data)));
+  await expect(wasm.open(g.graph, { name: "step" })).rejects.toThrow(
+    /^step: its weights take 3\.4 GiB\. On the device wasm they must fit in \d\.\d GiB, .* Use the device cpu, or a smaller model\.$/,
+  );
+  await wasm.dispose();
 });
 
 // Memory.

@@ -5,6 +5,7 @@ import type { Tensor } from "../../base/tensor.js";
 import { encodeModel } from "../../ir/codec.js";
 import { evaluateDim } from "../../ir/dim.js";
 import type { Graph } from "../../ir/graph.js";
+import { createBuilder } from "../../ops/index.js";
 import { checkFeeds, checkOutputs, deviceFeeds, refuseEmpty } from "../feeds.js";
 import { loweredFor } from "../lowered.js";
 import type { OpenOptions, RunOptions, Runtime, Session } from "../runtime.js";
@@ -35,7 +36,7 @@ export interface WebRuntimeOptions {
  *     const runtime = await createWebRuntime({ device: "webgpu" });
  *     const model = await openModelFolder(await fetchFolder("vit-micro", files), runtime);
  *
- * @throws {GloraError} DEVICE if WebGPU cannot be had
+ * @throws {GloraError} DEVICE if WebGPU cannot be had, or ONNX Runtime's files cannot be loaded
  */
 export async function createWebRuntime(o: WebRuntimeOptions = {}): Promise<Runtime> {
   const threads = o.threads ?? Math.min(4, Math.ceil(navigator.hardwareConcurrency / 2));
@@ -47,7 +48,29 @@ export async function createWebRuntime(o: WebRuntimeOptions = {}): Promise<Runti
   ort.env.logLevel = "fatal"; // errors are thrown
   ort.env.wasm.numThreads = crossOriginIsolated ? threads : 1;
   if (o.wasmPaths !== undefined) ort.env.wasm.wasmPaths = folderUrl(o.wasmPaths);
-  return new WebRuntime(ort, device, reason);
+  const runtime = new WebRuntime(ort, device, reason);
+  try {
+    // Says at once whether ONNX Runtime starts. And it keeps compiled shaders only while it has a session: with this one, which
+    // lives as long as the runtime, a fit on WebGPU takes half the time where shaders are slow to compile.
+    await runtime.open(smallestGraph(), { name: "start" });
+  } catch (thrown) {
+    const files = device === "webgpu" ? "ort-wasm-simd-threaded.asyncify" : "ort-wasm-simd-threaded";
+    throw new GloraError(
+      "DEVICE",
+      `ONNX Runtime cannot be started on ${device} (${messageOf(thrown)}). Its files ${files}.mjs and ${files}.wasm must be ` +
+        "served beside the script, or from `wasmPaths` (docs/browser.md).",
+      { device },
+      thrown,
+    );
+  }
+  return runtime;
+}
+
+function smallestGraph(): Graph {
+  const g = createBuilder();
+  const x = g.input("x", "float32", [1]);
+  g.output("y", g.add(x, x));
+  return g.graph;
 }
 
 const folderUrl = (path: string | URL): string => new URL(`${path}`.replace(/\/*$/, "/"), location.href).href;

@@ -37,7 +37,7 @@ function machine() {
   );
   return [
     `${result.cpu} (${result.flags.join(", ")}), ${result.threads} threads; ${libraries.join(", ")}; seed ${result.seed}, ` +
-      `${result.rounds} rounds, ${result.date}, load at the start ${result.load}. GFLOP/s: ${rates?.join(", ")}.`,
+      `${result.rounds} rounds, ${result.date}, load at the start ${result.load.toFixed(1)}. GFLOP/s: ${rates?.join(", ")}.`,
     "",
   ];
 }
@@ -45,20 +45,14 @@ function machine() {
 /** @returns {string[]} */
 function steps() {
   return [
-    ...compared(`ViT-B/16, ${result.vit.layers} layers, batch 8, 224 pixels`, IMAGE_GROUPS, result.vit),
-    ...(result.smollm2
-      ? compared(
-          `SmolLM2-135M, attention layers, 4 texts of ${result.smollm2.tokens} tokens`,
-          TEXT_GROUPS,
-          result.smollm2,
-        )
-      : []),
-    ...compared("vit-micro, batch 32, 32 pixels", MICRO_GROUPS, result.micro),
+    ...compared(IMAGE_GROUPS, result.vit),
+    ...(result.smollm2 ? compared(TEXT_GROUPS, result.smollm2) : []),
+    ...compared(MICRO_GROUPS, result.micro),
   ];
 }
 
-/** @param {string} title @param {Record<string, Group>} groups @param {Measured} measured */
-function compared(title, groups, measured) {
+/** @param {Record<string, Group>} groups @param {Measured & { model: string }} measured */
+function compared(groups, measured) {
   const lines = Object.entries(groups).flatMap(([key, group]) =>
     (measured[key]?.sides ?? [])
       .filter(({ name }) => !isProduct(name))
@@ -74,7 +68,7 @@ function compared(title, groups, measured) {
       ]),
   );
   const head = ["step", "by", "ms", "quartiles", "times ours (quartiles)", "own products", "peak MB", "ours / theirs"];
-  return [`### ${title}`, "", ...table(head, lines), ""];
+  return [`### ${measured.model}`, "", ...table(head, lines), ""];
 }
 
 function forward() {

@@ -25,3 +25,10 @@ test("a device that does not exist", async () => {
   expect(code).toBe(2);
   expect(stderr).toContain("tpu");
 });
+
+test("a command that was left to choose a device says once which it took, and why", async () => {
+  const { code, stderr } = await typed(["inspect", embeddedModel, "--device", "auto"]);
+  expect(code).toBe(0);
+  expect(stderr.match(/auto took \w+: \S+ GFLOP\/s/g)).toHaveLength(1);
+  expect((await typed(["inspect", embeddedModel])).stderr).not.toContain("took");
+});

@@ -14,4 +14,4 @@ exec node dist/cli/main.js compare --model ../shared/data/models/deit-tiny --ima
   --data "$images/shapes-count?name=Shapes-count&split-shares=validation=0.15,test=0.3" \
   --data "$images/shapes-position-x?name=Shapes-x&split-shares=validation=0.15,test=0.3" \
   --methods "$methods" --budget "$budget" --seeds 3 --select-seed --epochs 10 --batch-size 16 --train-examples 500 \
-  --candidates 60 --learning-rates 0.001,0.003 --out "$out"
+  --candidates 60 --learning-rates 0.003,0.01 --out "$out"

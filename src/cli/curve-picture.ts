@@ -107,7 +107,7 @@ interface Curve {
 /** The phase in which the chosen candidate was trained; others were trained beside it, and given up. */
 function phaseOfChosen(validations: readonly LoggedValidation[], chosen: number | undefined): string | undefined {
   const phases = phasesOf(validations);
-  return phases.find((phase) => phase === `further-${chosen}`) ?? phases.at(-1);
+  return [`further-${chosen}`, "further"].find((phase) => phases.includes(phase)) ?? phases.at(-1);
 }
 
 const phasesOf = (validations: readonly LoggedValidation[]): string[] => [

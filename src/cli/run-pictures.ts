@@ -27,7 +27,7 @@ export async function writePictures({ folder, adapted, genome, plan, search }: R
   const found = search && {
     candidates: await entriesOf(folder, "search.jsonl", candidateOf),
     front: search.front,
-    chosen: search.best.index,
+    chosen: search.chosen.index,
     fitness: plan.search?.fitness ?? "accuracy",
   };
   const measure = adapted.model.loss === "mse" ? "correlation" : "accuracy";

@@ -25,7 +25,7 @@ const rows = (text: string) =>
 
 test("a front is drawn by what its search ranked by; of losses the smaller stands higher", () => {
   const front = [candidate(0, 100, 0.9, 2), candidate(1, 200, 0.8, 1)];
-  const found = { front, best: front[1]!, evaluated: 7 };
+  const found = { front, best: front[0]!, chosen: front[1]!, evaluated: 7 };
   const byLoss = frontText(found, "loss", plain);
   expect(byLoss).toContain("Parameters against loss, 7 candidates, inherited weights (● the chosen one):");
   expect(rows(byLoss)).toEqual(["1.000 ●", "2.000 ○"]);
@@ -36,6 +36,6 @@ test("a front is drawn by what its search ranked by; of losses the smaller stand
 
 test("the chosen candidate is shown where it is not on the front; a loss without bound is not", () => {
   const front = [candidate(0, 100, 0.5, Number.POSITIVE_INFINITY), candidate(1, 200, 0.5, 1)];
-  const text = frontText({ front, best: candidate(2, 300, 0.5, 1.5), evaluated: 3 }, "loss", plain);
+  const text = frontText({ front, best: front[1]!, chosen: candidate(2, 300, 0.5, 1.5), evaluated: 3 }, "loss", plain);
   expect(rows(text)).toEqual(["1.000 ○", "1.500 ●"]);
 });

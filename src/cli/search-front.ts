@@ -8,14 +8,14 @@ import type { Paint } from "./terminal.js";
 
 /**
  * Parameters against what the search ranked by: accuracies, or losses, of which smaller ones stand higher. The chosen
- * candidate is shown also where its second score put it before those on the front.
+ * candidate is shown also where it is not on the front: finalists are chosen by training them.
  */
-export function frontText({ front, best, evaluated }: SearchSummary, fitness: Fitness, paint: Paint): string {
-  const shown = front.some(({ index }) => index === best.index) ? front : [...front, best];
+export function frontText({ front, chosen, evaluated }: SearchSummary, fitness: Fitness, paint: Paint): string {
+  const shown = front.some(({ index }) => index === chosen.index) ? front : [...front, chosen];
   const points = shown.map(({ parameters, accuracy, loss, index }) => ({
     parameters,
     score: fitness === "accuracy" ? accuracy : -loss,
-    chosen: index === best.index,
+    chosen: index === chosen.index,
   }));
   const drawing = drawFront(
     points.filter(({ score }) => Number.isFinite(score)),

@@ -1,4 +1,5 @@
-/** One suite for every operator of the index: outputs and gradients have the types that the shape rules say, and the
+/**
+ * One suite for every operator of the index: outputs and gradients have the types that the shape rules say, and the
  * gradients agree with central differences. Run by ONNX Runtime on the CPU; src/runtime/node compares the devices with it.
  */
 import { describe, expect, test } from "vitest";

@@ -39,12 +39,12 @@ export interface OpenOptions {
   keepArena?: boolean;
   /**
    * Widen and pack the weights once: runs of few rows are several times faster, at 4 bytes a number of memory. For
-   * inference; false unless said.
+   * inference; false unless said. On webgpu they are wide already, and nothing changes.
    */
   packWeights?: boolean;
   /**
    * Inputs that the session feeds itself, each with the output that it grows by: behind a run the output's rows (along the
-   * first axis, float32) stand below the input's. They never leave the device. Empty at first.
+   * first axis, float32) stand below the input's. They stay in the runtime's thread. Empty at first.
    */
   memory?: Readonly<Record<string, string>>;
 }

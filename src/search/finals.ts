@@ -61,6 +61,12 @@ async function storedScores(store: RunStore): Promise<ReadonlyMap<number, Score>
   return new Map(scores);
 }
 
+export interface Finals {
+  readonly adapted: AdaptedModel;
+  readonly winner: Candidate<Genome>;
+  readonly finalists: readonly Finalist[];
+}
+
 /** Trains the finalists, and the chosen one to the end; its best state is what is given back. */
 export async function finalsPhase(
   net: AdaptedModel,
@@ -68,11 +74,7 @@ export async function finalsPhase(
   splits: Record<SplitName, Split>,
   options: TrainOptions,
   run: RunContext,
-): Promise<{
-  readonly adapted: AdaptedModel;
-  readonly winner: Candidate<Genome>;
-  readonly finalists: readonly Finalist[];
-}> {
+): Promise<Finals> {
   const until = epochOfFinals(options);
   const model = ({ genome }: Candidate<Genome>): AdaptedModel =>
     inheritedModel(net, genome, rngStream(options.seed, "inherited values"));

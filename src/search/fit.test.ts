@@ -279,7 +279,8 @@ test("the test split is used once, at the very end; results are those of the mod
   expect(parameters).toBeLessThanOrEqual(300);
   const finalists = search!.finalists!.map(({ candidate }) => candidate);
   expect(finalists.map(({ origin }) => origin === "seed")).toEqual([true, false]);
-  expect(finalists.map((finalist) => finalist.genome)).toContain(genome);
+  expect(finalists).toContain(search!.chosen);
+  expect(search!.chosen.genome).toEqual(genome);
   expect(search!.front.length).toBeGreaterThan(0);
 });
 

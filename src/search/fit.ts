@@ -23,7 +23,7 @@ import { checkSplits, classesOf, stepsOf } from "../training/train.js";
 import type { Candidate } from "./candidate.js";
 import { type FitEvent, type Phase, type Report, stopwatch } from "./events.js";
 import type { EvolutionResult } from "./evolution.js";
-import { type Finalist, finalistsOf, finalsPhase } from "./finals.js";
+import { type Finalist, type Finals, finalistsOf, finalsPhase } from "./finals.js";
 import { measureTimes } from "./measure.js";
 import { type RunContext, scoreSplits, searchPhase, trainPhase } from "./phases.js";
 import { type Plan, planDefault, planPaper, readPlan, SEARCH_BY_TASKS, type SearchPlan } from "./plan.js";
@@ -89,6 +89,8 @@ export interface FitResult {
 export interface SearchSummary {
   /** By its inherited weights. */
   readonly best: Candidate<Genome>;
+  /** The result's: of the finalists the one that was trained to the end, the best where there were none. */
+  readonly chosen: Candidate<Genome>;
   /** Parameters against fitness. */
   readonly front: readonly Candidate<Genome>[];
   readonly evaluated: number;
@@ -208,7 +210,7 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
     adapted: { ...adapted, model: full },
     genome,
     parameters,
-    ...(found && { search: summaryOf(found, finals?.finalists) }),
+    ...(found && { search: summaryOf(found, finals) }),
   };
   if (!only && o.stopAfter === "search") return { ...unfinished, ...chosen };
 
@@ -278,6 +280,7 @@ const resultToJson = ({ genome, parameters, validation, test, search, adapted }:
       candidates: search.evaluated,
       ...(search.note !== undefined && { note: search.note }),
       best: summary(search.best),
+      chosen: summary(search.chosen),
       front: search.front.map(summary),
       ...(search.finalists && {
         finalists: search.finalists.map(({ candidate, accuracy, loss }) => ({
@@ -298,10 +301,13 @@ const summary = ({ index, parameters, accuracy, loss }: Candidate<Genome>) => ({
   loss,
 });
 
-function summaryOf(found: EvolutionResult<Genome>, finalists: readonly Finalist[] = []): SearchSummary {
-  const { best, front, history, note } = found;
+function summaryOf(
+  { best, front, history, note }: EvolutionResult<Genome>,
+  { winner: chosen, finalists }: Pick<Finals, "winner" | "finalists"> = { winner: best, finalists: [] },
+): SearchSummary {
   return {
     best,
+    chosen,
     front,
     evaluated: history.length,
     ...(finalists.length > 0 && { finalists }),

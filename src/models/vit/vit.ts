@@ -126,6 +126,12 @@ function vitModel(
           "DATA",
           `Images of ${size.join("×")} are smaller than a patch of ${config.patchSize.join("×")}.`,
         );
+      if (Math.max(...size) > LARGEST_IMAGE)
+        throw new GloraError(
+          "USAGE",
+          `Images of ${size.join("×")} pixels are larger than the ${LARGEST_IMAGE} pixels a side that are supported.`,
+          { model: folder.name, imageSize: size },
+        );
       const table = weights.get(names.positionEmbedding);
       const changed = new Map(table && [[names.positionEmbedding, await resampled(table, config, resized)]]);
       const scaled = scaledPreprocessing(input, imageSize, size);
@@ -137,6 +143,9 @@ function vitModel(
   };
   return model;
 }
+
+/** Pixels a side; tokens grow with its square, and attention with the square of theirs. */
+const LARGEST_IMAGE = 4096;
 
 /** The same preparation, of images of another size. */
 function scaledPreprocessing(p: ImagePreprocessing, from: Size, to: Size): ImagePreprocessing {

@@ -2,7 +2,7 @@
 /**
  * The thread in which ONNX Runtime's sessions live: its calls block, so the main thread stays free. A plain module, the
  * same file in tests and in the package. It serves one request at a time; see runtime-worker.node.ts for the other end.
- * A device is tried out in a process instead (probe-process.node.ts), which a driver may end without harm.
+ * A device is tried out in a process instead (probe.node.ts), which a driver may end without harm.
  *
  * @import { InferenceSession } from "onnxruntime-node"
  * @import { NamedTensor, Reply, Request } from "./protocol.js"

@@ -87,7 +87,10 @@ async function benchmark() {
   const whole = !values.quick && !only && !values.rounds && !values.threads;
   const own = whole ? fileURLToPath(new URL(`./results/${about.slug}.json`, import.meta.url)) : undefined;
   const out = values.out ?? own;
-  if (!out) return;
+  if (!out) {
+    console.log("\nNothing is written: only a whole run has a file of its own. Name one with --out FILE.");
+    return;
+  }
   await mkdir(dirname(out), { recursive: true });
   await writeFile(out, `${JSON.stringify({ ...about, ...results }, undefined, 1)}\n`);
   console.log(`\nwritten to ${out}`);

@@ -11,7 +11,7 @@ import { headTensors, type Model } from "../models/model.js";
 import { isSliced, vocabularyCrossEntropy } from "../models/vocabulary-loss.js";
 import { Weights } from "../models/weights.js";
 import { createBuilder } from "../ops/index.js";
-import { recomputeBlocks } from "../passes/recompute.js";
+import { recomputeBlocks, recomputeCheap } from "../passes/recompute.js";
 import type { EffectiveLayout, SegmentName } from "./effective.js";
 import { type AdaptedLayer, adaptLinears, type Observe } from "./emit.js";
 
@@ -81,7 +81,7 @@ export function adaptedGraph(model: Model, o: AdaptedGraphOptions): Graph {
   asked.forEach(([name], i) => {
     back.output(`grad.${name}`, gradients[i]!);
   });
-  return o.recompute ? recomputeBlocks(adapted, forward) : adapted;
+  return (o.recompute ? recomputeBlocks : recomputeCheap)(adapted, forward);
 }
 
 /** The packed input, declared, and its pieces: the effective tensors of each layer, and the head's weights by name. */

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GloraError } from "../base/errors.js";
+import { fromFloat32 } from "../base/float.js";
 import { rngStream } from "../base/rng.js";
-import { fromFloat32 } from "../formats/float.js";
 import type { Folder } from "../formats/folder.js";
 import { openFolder } from "../formats/folder.node.js";
 import { encodeSafetensors } from "../formats/safetensors-writer.js";
@@ -189,6 +189,7 @@ describe("adapter.json", () => {
     [{ labels: ["a", 1] }, "labels: a list of texts is expected"],
     [{ base: { name: 3 } }, "base.name: a text is expected, not 3"],
     [{ base: { name: "x", sha256: { f: 1 } } }, "base.sha256.f: a text is expected, not 1"],
+    [{ imageSize: [0, 32] }, "imageSize: a positive whole number or [height, width] is expected, not a list of 2"],
     [{ training: [1] }, "training: an object is expected, not a list of 1"],
   ])("%j is refused", async (fields, text) => {
     const { code, message } = await refusal(open(manifest(fields)));
@@ -216,6 +217,7 @@ describe("adapter.json", () => {
     const facts = {
       base: { name: "vit", sha256: { "model.safetensors": "ab" } },
       labels: ["x"],
+      imageSize: [32, 48],
       preprocessing: { size: 32 },
       training: { steps: 7, options: { rank: 4 } },
     };

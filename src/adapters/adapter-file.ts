@@ -3,8 +3,8 @@
  * stored supports of one structure, and the head). The format is written down in docs/adapter-format.md.
  */
 import { GloraError } from "../base/errors.js";
-import { Fields, throwProblems } from "../formats/fields.js";
-import { fromFloat32 } from "../formats/float.js";
+import { fromFloat32 } from "../base/float.js";
+import { Fields, type Size, throwProblems } from "../formats/fields.js";
 import { type Folder, parseJson, readText } from "../formats/folder.js";
 import { readFloat32, readSafetensors, type TensorEntry } from "../formats/safetensors.js";
 import { encodeSafetensors } from "../formats/safetensors-writer.js";
@@ -51,6 +51,8 @@ interface AdapterManifest {
   readonly labels?: readonly string[];
   /** What its outputs are. Default: classes. */
   readonly task?: "classes" | "multi-label" | "regression";
+  /** Pixels [height, width] of the images that it was trained on. */
+  readonly imageSize?: Size;
   /** How inputs were prepared, as the data's own options say it. */
   readonly preprocessing?: JsonObject;
   /** Facts about the training, for people. */
@@ -133,6 +135,7 @@ function parseManifest(text: string, file: string): AdapterManifest {
   } as const);
   const layers = fields.object("layers");
   const genome = new Map(layers.keys.map((name) => [name, parseStructure(layers.object(name), a)]));
+  const imageSize = fields.has("imageSize") && fields.size("imageSize");
   const preprocessing = fields.has("preprocessing") && fields.object("preprocessing");
   const training = fields.has("training") && fields.object("training");
   const base = fields.has("base") && parseBase(fields.object("base"));
@@ -143,6 +146,7 @@ function parseManifest(text: string, file: string): AdapterManifest {
     ...(base && { base }),
     ...(labels !== undefined && { labels: labels as readonly string[] }),
     ...(task !== "classes" && { task }),
+    ...(imageSize && { imageSize }),
     ...(preprocessing && { preprocessing: fields.raw("preprocessing") as JsonObject }),
     ...(training && { training: fields.raw("training") as JsonObject }),
   };
@@ -303,7 +307,7 @@ const show = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
 /** The two files of an adapter. */
 export function encodeAdapter(adapter: Adapter): ReadonlyMap<string, Uint8Array> {
-  const { a, genome, base, labels, task, preprocessing, training, table, values, head } = adapter;
+  const { a, genome, base, labels, task, imageSize, preprocessing, training, table, values, head } = adapter;
   const supports = table.tensors.map(({ name, shape, offset }) => ({
     name,
     shape,
@@ -323,6 +327,7 @@ export function encodeAdapter(adapter: Adapter): ReadonlyMap<string, Uint8Array>
     labels,
     ...(task !== undefined && task !== "classes" && { task }),
     layers: genomeToJson(genome),
+    imageSize,
     preprocessing,
     training,
   };

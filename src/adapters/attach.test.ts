@@ -2,13 +2,15 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { rngStream } from "../base/rng.js";
 import { openFolder } from "../formats/folder.node.js";
-import { headWeights } from "../models/model.js";
+import { headWeights, type Model } from "../models/model.js";
+import { openModel } from "../models/open.node.js";
+import { readWeight } from "../models/weights.js";
 import { type AdaptedModel, fixedModel, supernet } from "./adapted-model.js";
 import { type Adapter, openAdapter } from "./adapter-file.js";
 import { saveAdapter } from "./adapter-file.node.js";
-import { attachAdapter, toAdapter } from "./attach.js";
-import { inference } from "./inference.js";
-import { adapted, baseFolder, expected, openBase, scratch } from "./merge.fixtures.js";
+import { attachAdapter, imageSizeNote, toAdapter } from "./attach.js";
+import { type Inference, inference } from "./inference.js";
+import { adapted, baseFolder, expected, openBase, runtime, scratch } from "./merge.fixtures.js";
 import { logitsOf, relativeDifference } from "./merge-model.js";
 import { createSpace, drawGenome } from "./space.js";
 
@@ -115,6 +117,47 @@ describe("heads", async () => {
     expect(found.model.head).toBeUndefined();
     expect(headOf(found).length).toBe(0);
     expect((await logitsFor(found, "transformers")).length).toBe(3 * 12); // features of three images
+  });
+});
+
+describe("image sizes", async () => {
+  const open = (imageSize: number) => openModel(baseFolder("timm"), { runtime, imageSize });
+  const file = await reopen(toAdapter(await adapted("timm", await open(24))));
+
+  test("an adapter brings its own where none was asked for", async () => {
+    expect(timm.imageSize).toEqual([8, 8]);
+    expect(file.manifest.imageSize).toEqual([24, 24]);
+    const found = await attachAdapter(timm, file);
+    const asked = await attachAdapter(await open(24), file);
+    expect(found.model.imageSize).toEqual([24, 24]);
+    expect(found.model.input).toEqual(asked.model.input);
+    const pixels = {
+      pixel_values: { dtype: "float32", shape: [1, 3, 24, 24], data: new Float32Array(1728).fill(0.3) },
+    };
+    const logits = async ({ model, graph, feeds }: Inference) =>
+      logitsOf(model, graph, { ...pixels, ...feeds } as never);
+    expect(await logits(inference(found))).toEqual(await logits(inference(asked)));
+    expect(imageSizeNote(file, timm)).toMatch(/was trained on images of 24 × 24 pixels: these are used, not the 8 × 8/);
+    expect(imageSizeNote(file, await open(24))).toBeUndefined();
+  });
+
+  test("one that was asked for stays, the model's own too", async () => {
+    for (const size of [8, 32]) {
+      const base = await open(size);
+      expect((await attachAdapter(base, file)).model.imageSize).toEqual([size, size]);
+      expect(imageSizeNote(file, base)).toContain(`it now gets the ${size} × ${size} pixels that were asked for.`);
+    }
+  });
+
+  test("position embeddings are resampled once, whatever sizes lie between", async () => {
+    const positions = async (model: Model) => readWeight(model.weights.get("pos_embed")!);
+    const between = await timm.resized!([24, 24]);
+    const there = await between.resized!([32, 16]);
+    expect(await positions(there)).toEqual(await positions(await timm.resized!([32, 16])));
+    expect(there.input).toEqual((await timm.resized!([32, 16])).input);
+    const back = await between.resized!([8, 8]);
+    expect(await positions(back)).toEqual(await positions(timm));
+    expect(back.changed).toBeUndefined();
   });
 });
 

@@ -1,6 +1,7 @@
 /** Adapters between their files and the models that they adapt. */
 import { GloraError } from "../base/errors.js";
 import type { ImagePreprocessing } from "../data/image-spec.js";
+import type { Size } from "../formats/fields.js";
 import type { Loss } from "../models/loss.js";
 import { headTensors, headWeights, type Model } from "../models/model.js";
 import type { AdaptedModel, TrainedTensor } from "./adapted-model.js";
@@ -13,7 +14,8 @@ import type { Structure } from "./structure.js";
 
 /**
  * A model with an adapter on it, in the adapter's own structure. Its head is the adapter's where that brings one, else the
- * model's own; a model without a head stays without one.
+ * model's own; a model without a head stays without one. Its images are of the size that the adapter was trained at,
+ * unless another was asked for when the model was opened.
  *
  *     const adapted = await attachAdapter(model, await openAdapter(await openFolder("run/adapter")));
  *
@@ -22,7 +24,8 @@ import type { Structure } from "./structure.js";
  */
 export async function attachAdapter(base: Model, opened: AdapterFile): Promise<AdaptedModel> {
   const { file, replaced } = (await opened.translate?.(base)) ?? { file: opened, replaced: new Map() };
-  const model = withReplaced(withHeadOf(base, file), replaced);
+  const sized = await atSizeOf(file, base);
+  const model = withReplaced(withHeadOf(sized, file), replaced);
   const shapes = headTensors(model.head);
   const { a, genome, table, values, head } = await loadAdapter(file, model.layers, shapes);
 
@@ -43,6 +46,22 @@ export async function attachAdapter(base: Model, opened: AdapterFile): Promise<A
   const layout = effectiveLayout(plans, layers);
   return { model, space, genome, table, plans, layout, tensors, headOffset: table.size, parameters, replaced };
 }
+
+/** The model for images of the size that an adapter was trained at, unless another was asked for when it was opened. */
+export async function atSizeOf({ manifest: { imageSize } }: AdapterFile, model: Model): Promise<Model> {
+  return imageSize && model.resized && !model.imageSizeAsked ? model.resized(imageSize) : model;
+}
+
+/** What people should know where an adapter was trained at another image size than that of the model as it was opened. */
+export function imageSizeNote({ name, manifest: { imageSize } }: AdapterFile, model: Model): string | undefined {
+  if (!imageSize || !model.imageSize || String(imageSize) === String(model.imageSize)) return undefined;
+  const [trained, own] = [imageSize, model.imageSize].map(inPixels);
+  return model.imageSizeAsked
+    ? `The adapter ${name} was trained on images of ${trained}; it now gets the ${own} that were asked for.`
+    : `The adapter ${name} was trained on images of ${trained}: these are used, not the ${own} of ${model.name}.`;
+}
+
+const inPixels = ([height, width]: Size): string => `${height} × ${width} pixels`;
 
 /** The model with a new head, where the adapter brings one of other labels or of another count. */
 function withHeadOf(model: Model, { name: adapter, manifest: { labels, task }, tensors }: AdapterFile): Model {
@@ -114,6 +133,7 @@ export function toAdapter(adapted: AdaptedModel, facts: Pick<Adapter, "base" | "
       .map(({ name, shape, offset, length }) => ({ name, shape, values: parameters.slice(offset, offset + length) })),
     ...(model.head?.trained && model.labels && { labels: model.labels }),
     ...(TASKS[model.loss] && { task: TASKS[model.loss] }),
+    ...(model.imageSize && { imageSize: model.imageSize }),
     ...(model.input.kind === "image" && { preprocessing: preprocessingOf(model.input) }),
     ...facts,
   };

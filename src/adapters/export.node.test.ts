@@ -1,9 +1,9 @@
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { fromFloat32 } from "../base/float.js";
 import type { Tensor } from "../base/tensor.js";
 import { openFile } from "../formats/file.node.js";
-import { fromFloat32 } from "../formats/float.js";
 import { openFolder } from "../formats/folder.node.js";
 import { readFloat32, readSafetensors, type TensorEntry } from "../formats/safetensors.js";
 import { writeSafetensors } from "../formats/safetensors-file.node.js";

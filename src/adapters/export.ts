@@ -1,10 +1,10 @@
 /** A merged model as a folder that timm or transformers opens, with an ONNX file that transformers.js opens. */
 import { GloraError } from "../base/errors.js";
+import { fromFloat32 } from "../base/float.js";
 import type { Tensor } from "../base/tensor.js";
 import type { Checkpoint } from "../formats/checkpoint.js";
 import { byteLength, type Dtype } from "../formats/dtype.js";
 import { writableFilesFolder } from "../formats/files-folder.js";
-import { fromFloat32 } from "../formats/float.js";
 import type { WritableFolder } from "../formats/folder.js";
 import { readFloat32, readSafetensors, type TensorEntry } from "../formats/safetensors.js";
 import { layoutSafetensors, safetensorsChunks, type TensorToWrite } from "../formats/safetensors-writer.js";
@@ -105,7 +105,7 @@ export async function writeMerged(adapted: AdaptedModel, folder: WritableFolder,
     })),
   );
   const merged = (await readSafetensors((await folder.open(WIDE))!)).tensors;
-  const exact = withWeights(model, weightsOf({ tensors: merged, files: [] }));
+  const exact = withWeights(model, weightsOf({ tensors: merged }));
   const report = await checkMerge(adapted, exact.weights, inputs);
 
   await writeWeights(model, merged, spec, folder, o.dtype);

@@ -50,9 +50,10 @@ export async function runModel(
   o: RunModelOptions = {},
 ): Promise<Record<string, Tensor>> {
   const { labels, ...given } = inputs;
-  checkNames(model, given);
+  checkGiven(model, given);
   const adapted = o.adapter && (await attachAdapter(model, o.adapter));
   const fitted = await (adapted?.model ?? model).fitInputs(given);
+  checkKnown(fitted, given);
   const own = fitted.feeds(given);
   const target = labels && fitted.head ? lossInputs(labels, fitted, inputShape(fitted, own)) : undefined;
   if (o.grad !== undefined && !target)
@@ -99,17 +100,28 @@ function unflatten(outputs: Record<string, Tensor>, [batch, tokens]: readonly nu
   }
 }
 
-function checkNames(model: Model, inputs: Readonly<Record<string, Tensor>>): void {
-  // Every position is scored, so that logits are those of every token.
-  const known = Object.keys(model.inputs(createBuilder())).filter((name) => name !== "scored");
-  const list = [...known, "labels"].map((name) => `"${name}"`).join(", ");
-  const unknown = Object.keys(inputs).find((name) => !known.includes(name));
-  if (unknown !== undefined)
-    throw new GloraError("DATA", `The model has no input "${unknown}"; it takes ${list}.`, { input: unknown });
-  // The first is the one that nothing else stands in for.
+/** Names of what a model is fed. Every position is scored, so that logits are those of every token. */
+const inputNames = (model: Model): string[] =>
+  Object.keys(model.inputs(createBuilder())).filter((name) => name !== "scored");
+
+const listed = (names: readonly string[]): string => [...names, "labels"].map((name) => `"${name}"`).join(", ");
+
+/** @throws {GloraError} DATA without the input that nothing else stands in for, the first */
+function checkGiven(model: Model, inputs: Readonly<Record<string, Tensor>>): void {
+  const known = inputNames(model);
   const [first] = known;
   if (!Object.hasOwn(inputs, first!))
-    throw new GloraError("DATA", `The input "${first}" is missing; the model takes ${list}.`, { input: first });
+    throw new GloraError("DATA", `The input "${first}" is missing; the model takes ${listed(known)}.`, {
+      input: first,
+    });
+}
+
+/** @throws {GloraError} DATA for an input that the model does not have */
+function checkKnown(model: Model, inputs: Readonly<Record<string, Tensor>>): void {
+  const known = inputNames(model);
+  const unknown = Object.keys(inputs).find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new GloraError("DATA", `The model has no input "${unknown}"; it takes ${listed(known)}.`, { input: unknown });
 }
 
 /** Which names a pattern matches, and the names that were offered to it. */

@@ -5,6 +5,7 @@ import { packageVersion } from "../base/version.node.js";
 import { interruptible } from "../runtime/node/interruptible.node.js";
 import type { Command, Context } from "./command.js";
 import { commands } from "./commands/index.js";
+import { inFlags } from "./flag-names.js";
 import { flagsOf, type Options, readOption } from "./options.js";
 import { type ProgressReporter, reportProgress } from "./progress.js";
 import { globalOptions } from "./shared-options.js";
@@ -148,9 +149,9 @@ const toJson = (value: unknown): string =>
 /** Says what was thrown, on stderr for people and with --json on stdout too; returns the exit code. */
 function report(thrown: unknown, io: Io, argv: readonly string[], known: readonly Command[]): number {
   if (thrown instanceof CommanderError && thrown.exitCode === 0) return EXIT.done; // help or version was printed
-  const { exit, text, error } = failureOf(thrown);
-  if (text !== "") io.stderr.write(`${text}\n`);
   const command = known.find(({ name }) => name === argv[0]);
+  const { exit, text, error } = failureOf(thrown, command?.options ?? {});
+  if (text !== "") io.stderr.write(`${text}\n`);
   if (text !== "" && exit === EXIT.wrongUse) io.stderr.write(`See glora ${command ? `${command.name} ` : ""}--help.\n`);
   if (argv.includes("--json")) io.stdout.write(`${toJson({ error })}\n`);
   return exit;
@@ -162,14 +163,15 @@ interface Failure {
   readonly error: { readonly code: string; readonly message: string; readonly [detail: string]: unknown };
 }
 
-function failureOf(thrown: unknown): Failure {
+function failureOf(thrown: unknown, options: Options): Failure {
   if (thrown instanceof CommanderError) {
     const shown = thrown.code === "commander.help"; // no command: the help is already on stderr
     const message = shown ? "A command is expected." : thrown.message.replace(/^error: /, "");
     return { exit: EXIT.wrongUse, text: shown ? "" : message, error: { code: "USAGE", message } };
   }
   if (thrown instanceof GloraError) {
-    const { code, message, details } = thrown;
+    const { code, details } = thrown;
+    const message = inFlags(thrown, options);
     const interrupted = details["signal"] === "SIGTERM" ? EXIT.SIGTERM : EXIT.SIGINT;
     const exit = code === "USAGE" ? EXIT.wrongUse : code === "ABORTED" ? interrupted : EXIT.failed;
     return { exit, text: message, error: { code, message, ...details } };

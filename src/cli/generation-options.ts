@@ -1,9 +1,8 @@
 /** Options of the commands that let a language model write. */
 import { openAdapterPath } from "../adapters/adapter-file.node.js";
-import { attachAdapter } from "../adapters/attach.js";
 import { openGenerator, type TextGenerator } from "../evaluation/generation/generator.js";
 import type { Context } from "./command.js";
-import { openModelFor } from "./open-model.js";
+import { attachFor, openModelFor } from "./open-model.js";
 import { given, option, optionOr, unless, type ValuesOf } from "./options.js";
 import { modelOptions } from "./shared-options.js";
 import { parseNumber, parsePositive, parseSeed, parseShare, parseText } from "./values.js";
@@ -48,7 +47,7 @@ export async function withGenerator(
 ): Promise<void> {
   const model = await openModelFor(context, path, given({ config, device, imageSize }));
   try {
-    const subject = adapter === undefined ? model : await attachAdapter(model, await openAdapterPath(adapter));
+    const subject = adapter === undefined ? model : await attachFor(context, model, await openAdapterPath(adapter));
     await body(await openGenerator(subject, pack ? {} : { packWeights: false }));
   } finally {
     await model.runtime.dispose();

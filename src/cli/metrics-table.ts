@@ -1,5 +1,5 @@
 /** Metrics as people read them. */
-import type { Metrics } from "../evaluation/metrics.js";
+import type { ClassificationMetrics, Metrics } from "../evaluation/metrics.js";
 import { table } from "./table.js";
 import type { Paint } from "./terminal.js";
 
@@ -21,8 +21,11 @@ const COLUMNS: readonly { readonly key: string; readonly title: string; readonly
 export function metricsTable(scores: Readonly<Record<string, Metrics | undefined>>, paint: Paint): string {
   const all = Object.entries(scores).filter((entry): entry is [string, Metrics] => entry[1] !== undefined);
   // Of numbers the accuracy is their correlation.
-  const hidden = all.some(([, metrics]) => "correlation" in metrics) ? "accuracy" : undefined;
-  const columns = COLUMNS.filter(({ key }) => key !== hidden && all.some(([, metrics]) => key in metrics));
+  const hidden = [
+    ...(all.some(([, metrics]) => "correlation" in metrics) ? ["accuracy"] : []),
+    ...(all.every(([, metrics]) => isOfFewClasses(metrics)) ? ["top5"] : []),
+  ];
+  const columns = COLUMNS.filter(({ key }) => !hidden.includes(key) && all.some(([, metrics]) => key in metrics));
   const rows = all.map(([name, metrics]) => [
     name,
     metrics.examples,
@@ -30,3 +33,7 @@ export function metricsTable(scores: Readonly<Record<string, Metrics | undefined
   ]);
   return table(["split", "examples", ...columns.map(({ title }) => ({ title, align: "right" as const }))], rows, paint);
 }
+
+/** The right class is always among five. */
+const isOfFewClasses = (metrics: Metrics): boolean =>
+  "confusion" in metrics && (metrics as ClassificationMetrics).confusion.length <= 5;

@@ -96,6 +96,18 @@ test("lines that stay push the drawn line down; a phase leaves a line of its own
   );
 });
 
+test("of several trainings in one phase each leaves its line, though one ends early, and a validation says whose it is", () => {
+  const { reporter, text, at } = arrange({ isTTY: true, columns: 200 }, { NO_COLOR: "1" });
+  reporter.show(event(500, { detail: "finalist 1 of 2" }));
+  const first = text();
+  at(50);
+  reporter.show(event(1, { detail: "finalist 2 of 2" }));
+  expect(text().slice(first.length)).toContain("\rtrain     500 of 1,000 steps in 50 s  finalist 1 of 2\x1b[K\n\r");
+  const log = arrange({});
+  log.reporter.show({ ...validation, phase: "finals", part: "finalist 2 of 2" });
+  expect(log.text()).toContain("finals    finalist 2 of 2, epoch 3: validation accuracy 81.3 %");
+});
+
 test("a dumb terminal gets plain lines; colours are left out only where NO_COLOR says so", () => {
   const dumb = arrange({ isTTY: true }, { TERM: "dumb" });
   dumb.reporter.show(validation);

@@ -45,8 +45,8 @@ export function reportProgress(stream: OutputStream, terminal: Terminal, now: ()
   };
 
   const advance = (event: ProgressEvent): void => {
-    if (shown && shown.event.phase !== event.phase) end();
     const { done, total } = event.progress;
+    if (shown && (shown.event.phase !== event.phase || done < shown.event.progress.done)) end();
     const time = now();
     const tenth = Math.floor((10 * done) / total);
     // A phase began when the one before it ended: its first event comes after its first item.
@@ -120,9 +120,9 @@ function describe(event: Exclude<FitEvent, ProgressEvent>): string[] {
     case "note":
       return [event.text];
     case "validation": {
-      const { phase, epoch, accuracy, loss, trainLoss } = event;
+      const { phase, part, epoch, accuracy, loss, trainLoss } = event;
       const scores = `accuracy ${(100 * accuracy).toFixed(1)} %, loss ${loss.toFixed(3)} (training ${trainLoss.toFixed(3)})`;
-      return [`${phase.padEnd(NAME)}  epoch ${epoch}: validation ${scores}`];
+      return [`${phase.padEnd(NAME)}  ${part === undefined ? "" : `${part}, `}epoch ${epoch}: validation ${scores}`];
     }
     case "plan": {
       const { plan, space, budget } = event;

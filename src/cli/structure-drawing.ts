@@ -3,23 +3,15 @@ import { count } from "../adapters/budget.js";
 import {
   type AForm,
   type Form,
-  type FormKind,
   type Genome,
   kindOf,
   type LayerShape,
   NO_CHANGE,
-  rankOf,
   SUPPORTS,
 } from "../adapters/structure.js";
+import { FORM_KINDS, FORM_LOOKS, signOf } from "./form-looks.js";
 import { type Cell, table } from "./table.js";
-import { type Paint, plain, type Style } from "./terminal.js";
-
-const GLYPHS: Readonly<Record<FormKind, { readonly glyph: string; readonly style: Style }>> = {
-  lora: { glyph: "r", style: "green" },
-  vector: { glyph: "v", style: "cyan" },
-  scalar: { glyph: "s", style: "yellow" },
-  none: { glyph: "·", style: "dim" },
-};
+import { type Paint, plain } from "./terminal.js";
 
 /**
  * One row a layer, the name of its block on the block's first row; a low-rank form is shown by its rank.
@@ -36,10 +28,7 @@ export function drawStructure(
   a: AForm = "elementwise",
   paint: Paint = plain,
 ): string {
-  const glyph = (form: Form): string => {
-    const { glyph, style } = GLYPHS[kindOf(form)];
-    return paint(style, rankOf(form) > 0 ? `${rankOf(form)}` : glyph);
-  };
+  const glyph = (form: Form): string => paint(FORM_LOOKS[kindOf(form)].style, signOf(form));
   let before: string | undefined;
   const rows = layers.map((layer): Cell[] => {
     const { block, rest } = splitName(layer.name);
@@ -54,9 +43,11 @@ export function drawStructure(
     [...rows, ["", "all", ...SUPPORTS.map(() => ""), count(genome, layers, a)]],
     paint,
   );
-  const legend = `${paint("green", "1, 2, 4 …")} low rank  ${(["vector", "scalar", "none"] as const)
-    .map((kind) => `${glyph(kind)} ${kind}`)
-    .join("  ")}${a === "product" ? "  (A as W·A)" : ""}`;
+  const kinds = FORM_KINDS.map((kind) => {
+    const { style, sign, name } = FORM_LOOKS[kind];
+    return `${paint(style, sign ?? "1, 2, 4 …")} ${name}`;
+  });
+  const legend = `${kinds.join("  ")}${a === "product" ? "  (A as W·A)" : ""}`;
   return `${drawing}\n${legend}`;
 }
 

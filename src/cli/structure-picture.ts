@@ -8,21 +8,12 @@ import {
   kindOf,
   type LayerShape,
   NO_CHANGE,
-  rankOf,
   SUPPORTS,
 } from "../adapters/structure.js";
 import { counted, formatCount } from "../training/progress.js";
+import { FORM_KINDS, FORM_LOOKS, signOf } from "./form-looks.js";
 import { splitName } from "./structure-drawing.js";
-import { box, picture, type Tone, text, titled } from "./svg.js";
-
-/** How each kind is filled, and its letter; a low-rank form shows its rank. */
-const KINDS: Readonly<Record<FormKind, { readonly tone: Tone; readonly letter: string; readonly name: string }>> = {
-  lora: { tone: "green", letter: "1", name: "low rank" },
-  vector: { tone: "blue", letter: "v", name: "vector" },
-  scalar: { tone: "yellow", letter: "s", name: "scalar" },
-  none: { tone: "faint", letter: "", name: "none" },
-};
-const KIND_NAMES: readonly FormKind[] = ["lora", "vector", "scalar", "none"];
+import { box, picture, text, titled } from "./svg.js";
 
 /** Pixels. */
 const [ROW, CELL, TOP, LEGEND, CHARACTER, COUNT, BAR, GAP] = [18, 26, 64, 40, 7.2, 76, 60, 36];
@@ -76,17 +67,17 @@ export function pictureStructure(layers: readonly LayerShape[], genome: Genome, 
   const title = `${total} in ${counted(layers.length, "layer")}${a === "product" ? ", A as W·A" : ""}`;
   const description =
     `Rows are layers, columns the supports A, B, C, D and E. ` +
-    `${KIND_NAMES.map((kind) => `${KINDS[kind].name}: ${of(kind)}`).join(", ")}.`;
-  const legend = KIND_NAMES.flatMap((kind, i) => {
+    `${FORM_KINDS.map((kind) => `${FORM_LOOKS[kind].name}: ${of(kind)}`).join(", ")}.`;
+  const legend = FORM_KINDS.flatMap((kind, i) => {
     const x = 24 + 104 * i;
     return [
       ...cell(x, bottom + 20, kind === "lora" ? "lora_1" : kind),
-      text(x + CELL + 6, bottom + 20, KINDS[kind].name),
+      text(x + CELL + 6, bottom + 20, FORM_LOOKS[kind].name),
     ];
   });
   return picture(
     {
-      width: Math.max(left(columns.length), 24 + 104 * KIND_NAMES.length),
+      width: Math.max(left(columns.length), 24 + 104 * FORM_KINDS.length),
       height: bottom + LEGEND,
       title,
       description,
@@ -96,14 +87,9 @@ export function pictureStructure(layers: readonly LayerShape[], genome: Genome, 
 }
 
 function cell(x: number, y: number, form: Form): string[] {
-  const { tone, letter } = KINDS[kindOf(form)];
-  const rank = rankOf(form);
-  const shape = box([x + 1, y - ROW / 2 + 1], CELL - 2, ROW - 2, tone);
-  if (letter === "") return [shape];
-  return [
-    shape,
-    text(x + CELL / 2, y, rank > 0 ? `${rank}` : letter, { anchor: "middle", size: 11, weight: 600, tone: "back" }),
-  ];
+  const shape = box([x + 1, y - ROW / 2 + 1], CELL - 2, ROW - 2, FORM_LOOKS[kindOf(form)].tone);
+  if (form === "none") return [shape];
+  return [shape, text(x + CELL / 2, y, signOf(form), { anchor: "middle", size: 11, weight: 600, tone: "back" })];
 }
 
 /** The rows in as few columns as can be, none much longer than another; a block stays whole. */

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { bytes, fixtures } from "../../test/fixtures/images/images.js";
 import { GloraError } from "../base/errors.js";
@@ -89,6 +89,8 @@ test("hidden files are left out, other files reported, links followed but not in
   await put("a/.hidden.png");
   await put(".git/c/0.png");
   await put("a/Thumbs.db", "x");
+  await put("a/notes.txt", "x");
+  await put("a/scan.bmp", "x");
   await put("loose.png");
   await mkdir(join(root, "c"));
   await symlink(join(root, "a", "0.png"), join(root, "c", "link.png"));
@@ -96,7 +98,11 @@ test("hidden files are left out, other files reported, links followed but not in
   await symlink(root, join(root, "c", "circle"));
   const data = await imageFolder(root, { split: { validation: 0, test: 0 } });
   expect(labelsOf(data.task)).toEqual(["a", "b", "c"]);
-  expect(data.ignored).toEqual(["a/Thumbs.db", "loose.png"]);
+  expect(data.ignored).toEqual(["a/notes.txt", "a/scan.bmp", "loose.png"]);
+  expect(data.notes?.()).toEqual([
+    `${basename(root)}: 3 files are left out, of another kind than jpg, jpeg, png, webp, gif, tif, tiff: a/notes.txt, ` +
+      "a/scan.bmp; images outside every class: loose.png.",
+  ]);
   expect((await described({ split: { validation: 0, test: 0 } })).splits.train.slice(6)).toEqual([
     "c/link.png",
     "c/more/0.png",
@@ -134,7 +140,13 @@ test.each([
 });
 
 test("a folder that is not there, and shares that cannot be", async () => {
-  expect((await failure(imageFolder(join(root, "none")))).message).toMatch(/none" cannot be read:\n {2}- ENOENT/);
+  const missing = await failure(imageFolder(join(root, "none")));
+  expect(missing).toMatchObject({ code: "DATA" });
+  expect(missing.message).toMatch(
+    /^There is no file or folder ".*none" \(data\)\. Give the path of a folder of images/,
+  );
+  const relative = await failure(imageFolder("none"));
+  expect(relative.message).toContain(`"none" (data): ${join(process.cwd(), "none")} was looked for. Give the path`);
   expect(await failure(imageFolder(root, { split: { validation: 0.9, test: 0.1 } }))).toMatchObject({ code: "USAGE" });
 });
 

@@ -3,7 +3,7 @@ import { type Dataset, type SplitName, splitNames } from "./dataset.js";
 import { decodeImage, imageExtensions } from "./image.node.js";
 import { imageDataset } from "./image-dataset.js";
 import type { ImageSource } from "./image-split.js";
-import { type ImageTree, imageTree } from "./image-tree.node.js";
+import { type ImageTree, imageTree, passedOver } from "./image-tree.node.js";
 import { dataError } from "./problems.js";
 import { asPython } from "./python-order.js";
 import { checkShares, type ImageSplitOptions, type Shares, splitClass } from "./stratify.js";
@@ -48,7 +48,8 @@ export async function imageFolder(path: string, options: ImageSplitOptions = {})
   if (problems.length > 0) throw dataError(`"${path}" cannot be used as a data set of images:`, problems);
 
   const used = new Set(splitNames.flatMap((split) => splits[split].map((source) => source.name)));
-  const ignored = [...tree.others, ...tree.images.filter((image) => !used.has(image))];
+  const unsorted = tree.images.filter((image) => !used.has(image));
+  const ignored = [...tree.others, ...unsorted];
   const dataset = imageDataset({
     name: basename(resolve(path)),
     labels,
@@ -65,7 +66,8 @@ export async function imageFolder(path: string, options: ImageSplitOptions = {})
       ignored,
     }),
   });
-  return { ...dataset, ignored };
+  const note = passedOver({ others: tree.others, unsorted });
+  return { ...dataset, notes: () => (note === undefined ? [] : [`${dataset.name}: ${note}`]), ignored };
 }
 
 /** The images of each class, by the class's name. */

@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { messageOf } from "../base/errors.js";
 import { imageExtensions } from "./image.node.js";
 import { dataError } from "./problems.js";
@@ -9,8 +10,29 @@ import { asPython } from "./python-order.js";
 export interface ImageTree {
   readonly folders: readonly string[];
   readonly images: readonly string[];
-  /** Files whose ending is none that we read. */
+  /** Files whose ending is none that we read, but for those that file managers leave behind. */
   readonly others: readonly string[];
+}
+
+/** Of Windows; those of others are hidden. */
+const LEFT_BEHIND: ReadonlySet<string> = new Set(["thumbs.db", "desktop.ini"]);
+
+/** Names of a list that a line about it gives. */
+const NAMED = 4;
+
+/** A line about files that are passed over; undefined where there are none. */
+export function passedOver(
+  files: Readonly<Partial<Record<"others" | "unsorted", readonly string[]>>>,
+): string | undefined {
+  const some = (all: readonly string[]): string => all.slice(0, NAMED).join(", ") + (all.length > NAMED ? ", …" : "");
+  const { others = [], unsorted = [] } = files;
+  const count = others.length + unsorted.length;
+  if (count === 0) return undefined;
+  const why = [
+    ...(others.length > 0 ? [`of another kind than ${[...imageExtensions].join(", ")}: ${some(others)}`] : []),
+    ...(unsorted.length > 0 ? [`images outside every class: ${some(unsorted)}`] : []),
+  ];
+  return `${count === 1 ? "1 file is" : `${count} files are`} left out, ${why.join("; ")}.`;
 }
 
 /**
@@ -38,13 +60,19 @@ export async function imageTree(root: string): Promise<ImageTree> {
         : entry.isDirectory();
       if (isFolder) await list(path, [...above, here]);
       else if (imageExtensions.has(path.slice(path.lastIndexOf(".") + 1).toLowerCase())) tree.images.push(path);
-      else tree.others.push(path);
+      else if (!LEFT_BEHIND.has(entry.name.toLowerCase())) tree.others.push(path);
     }
   }
 
   try {
     await list("", []);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" && !existsSync(root))
+      throw dataError(
+        `There is no file or folder "${root}" (data)${isAbsolute(root) ? "" : `: ${resolve(root)} was looked for`}. ` +
+          "Give the path of a folder of images (class/image), of one image to predict, or of a file of text.",
+        [],
+      );
     throw dataError(`The folder "${root}" cannot be read:`, [messageOf(error)]);
   }
   for (const paths of Object.values(tree)) paths.sort(asPython);

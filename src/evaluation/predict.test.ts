@@ -64,6 +64,9 @@ test("classes of the data that are not the model's are refused, in any order but
   await expect(testModel(unnamed, tinyData({ labels: TINY_LABELS.slice(1) }))).rejects.toThrow(
     "expected 3 classes, found 2 classes (east, south)",
   );
+  const usual = { ...model, usualLabels: true };
+  expect(await testModel(usual, tinyData({ labels: ["n01", "n02", "n03"] }))).toMatchObject({ examples: 9 });
+  await expect(testModel(usual, other)).rejects.toThrow("expected 3 classes (north, east, south)");
   const several = { ...tinyData(), task: { kind: "multi-label", labels: TINY_LABELS } } as const;
   await expect(testModel(model, several)).rejects.toThrow(
     "corners asks for labels of each example, any number of them, which tiny was not trained to say. ",

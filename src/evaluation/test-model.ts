@@ -34,8 +34,11 @@ export async function testModel(subject: Model | AdaptedModel, data: Dataset, o:
   const { labels } = model;
   const own = labelsOf(data.task);
   const outputs = model.head?.trained ? model.head.out : 0;
-  // Outputs without names of their own, as transformers writes them, are the data's classes in their order.
-  const named = labels?.some((label, i) => label !== `LABEL_${i}`);
+  // Outputs without names of their own, as transformers writes them, are the data's classes in their order; so are outputs
+  // with the usual names where the data has names of another kind: WordNet's numbers for instance.
+  const named = model.usualLabels
+    ? labels!.some((label) => own.includes(label))
+    : labels?.some((label, i) => label !== `LABEL_${i}`);
   if (named ? String(labels) !== String(own) : outputs !== own.length)
     throw new GloraError(
       "DATA",

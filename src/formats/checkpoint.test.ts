@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { openCheckpoint } from "./checkpoint.js";
+import { openCheckpoint, withoutTensors } from "./checkpoint.js";
 import type { Folder } from "./folder.js";
-import { readBytes } from "./safetensors.js";
+import { readBytes, readFloat32, readSafetensors } from "./safetensors.js";
 import { encodeSafetensors } from "./safetensors-writer.js";
 import { memorySource } from "./source.js";
 
@@ -46,7 +46,9 @@ test("a name in two shards is taken from the one that the index says", async () 
   const files = { "1.safetensors": weights("a", "b"), "2.safetensors": weights("a", "c") };
   const index = (map: object) => ({ weight_map: { b: "1.safetensors", c: "2.safetensors", ...map } });
   for (const shard of ["1.safetensors", "2.safetensors"]) {
-    const { tensors } = await openCheckpoint(folder({ ...files, [INDEX]: index({ a: shard }) }));
+    const { tensors, notes } = await openCheckpoint(folder({ ...files, [INDEX]: index({ a: shard }) }));
+    const other = shard === "1.safetensors" ? "2.safetensors" : "1.safetensors";
+    expect(notes).toEqual([`vit: these tensors are not used: a in ${other}.`]);
     expect(tensors.get("a")!.source.name).toBe(`vit/${shard}`);
     expect(String.fromCharCode(...(await readBytes(tensors.get("a")!)))).toBe("a");
   }
@@ -67,6 +69,36 @@ test("PyTorch's own shards", async () => {
   expect(checkpoint.tensors.get("cls_token")).toMatchObject({ dtype: "F32", shape: [1, 1, 6] });
   expect(checkpoint.tensors.get("head.bias")!.source.name).toBe(`vit/${shards[1]}`);
   expect(checkpoint.tensors.size).toBe(32);
+});
+
+test("tensors of float64 are rounded to float32 when they are asked for, which a note says", async () => {
+  const expected = await readSafetensors(memorySource("x", fixture("expected.safetensors")));
+  const doubles = async (name: string) =>
+    Float32Array.from(new Float64Array(new Uint8Array(await readBytes(expected.tensors.get(name)!)).buffer));
+  for (const [file, content] of Object.entries({ "w.pth": "plain.pth", "w.safetensors": "expected.safetensors" })) {
+    const { tensors, notes } = await openCheckpoint(folder({ [file]: fixture(content) }));
+    expect(notes).toEqual([`vit/${file}: 2 tensors are stored as float64 and rounded to float32.`]);
+    for (const name of ["float64", "float64_transposed"]) {
+      const { shape } = expected.tensors.get(name)!;
+      expect(tensors.get(name)).toMatchObject({ dtype: "F32", shape, source: { name: `vit/${file}` } });
+      expect(await readFloat32(tensors.get(name)!)).toEqual(await doubles(name));
+    }
+    expect(tensors.get("int64")!.dtype).toBe("I64");
+  }
+  const { tensors, notes } = await openCheckpoint(folder({ "arrays.npz": fixture("arrays.npz") }));
+  expect(notes).toEqual(["vit/arrays.npz: 1 tensor is stored as float64 and rounded to float32."]);
+  expect(await readFloat32(tensors.get("double")!)).toEqual(Float32Array.of(0, 1, 2));
+});
+
+test("notes name the first tensors that are not used, count the others, and say why", async () => {
+  const checkpoint = await openCheckpoint(folder({ "model.safetensors": weights("a") }));
+  expect(checkpoint.notes).toEqual([]);
+  expect(withoutTensors(checkpoint, "vit", [])).toBe(checkpoint);
+  const once = withoutTensors(checkpoint, "vit", ["b"], "It is old.");
+  expect(withoutTensors(once, "vit", ["a", "b", "c", "d", "e", "f"]).notes).toEqual([
+    "vit: these tensors are not used: b. It is old.",
+    "vit: these tensors are not used: a, b, c, d and 2 more.",
+  ]);
 });
 
 test("a file of the name that libraries give goes before others, else the only one is taken", async () => {

@@ -1,9 +1,11 @@
 import { GloraError } from "../base/errors.js";
+import { toFloat32 } from "../base/float.js";
 import { type Folder, readJson } from "./folder.js";
 import { readNpz } from "./npz.js";
-import { readSafetensors, type TensorEntry } from "./safetensors.js";
+import { readBytes, readSafetensors, type TensorEntry } from "./safetensors.js";
 import type { ByteSource } from "./source.js";
 import { readTorch } from "./torch.js";
+import { madeEntry } from "./view.js";
 
 /** The weights of a model's folder. A tensor looks the same whatever file it comes from. */
 export interface Checkpoint {
@@ -13,7 +15,11 @@ export interface Checkpoint {
   readonly files: readonly string[];
   /** Name of the file that says which shard holds which tensor, where there are shards. */
   readonly index?: string;
+  /** What of the files is not used, or not as it is stored: sentences for people. */
+  readonly notes: readonly string[];
 }
+
+type Tensors = ReadonlyMap<string, TensorEntry>;
 
 const WEIGHTS = "model.safetensors";
 
@@ -24,12 +30,14 @@ const LIBRARIES = [
 ];
 
 /** Readers by the ends of names. */
-const READERS: Readonly<Record<string, (source: ByteSource) => Promise<ReadonlyMap<string, TensorEntry>>>> = {
-  ".safetensors": async (source) => (await readSafetensors(source)).tensors,
+const READERS: Readonly<
+  Record<string, (source: ByteSource) => Promise<{ readonly tensors: Tensors; readonly notes?: readonly string[] }>>
+> = {
+  ".safetensors": readSafetensors,
   ".bin": readTorch,
   ".pth": readTorch,
   ".pt": readTorch,
-  ".npz": readNpz,
+  ".npz": async (source) => ({ tensors: await readNpz(source) }),
 };
 
 const readerOf = (file: string) => Object.entries(READERS).find(([end]) => file.endsWith(end))?.[1];
@@ -44,6 +52,7 @@ export const WEIGHT_ENDINGS: string = Object.keys(READERS).join(", ");
 /**
  * Opens the weights of a folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names;
  * `pytorch_model.bin` or its shards; or else the only file of weights in it, whatever its name. Only headers are read.
+ * Tensors of float64 are rounded to float32 when they are asked for, as PyTorch does where it computes in float32.
  * @throws {GloraError} "FILE" if there are no weights, or several files without an index (with what to do), or a file of
  *   them is not valid
  */
@@ -60,19 +69,24 @@ export async function openCheckpoint(folder: Folder): Promise<Checkpoint> {
 }
 
 async function openWhole(file: string, source: ByteSource): Promise<Checkpoint> {
-  return { tensors: await readerOf(file)!(source), files: [file] };
+  const { tensors, notes = [] } = await readerOf(file)!(source);
+  return narrowed({ tensors, files: [file], notes }, source.name);
 }
 
 async function openShards(folder: Folder, index: string, end: string): Promise<Checkpoint> {
   const shardOf = parseIndex(await readJson(folder, index), `${folder.name}/${index}`, end);
   const files = [...new Set(shardOf.values())].sort();
   const tensors = new Map<string, TensorEntry>();
+  const notes: string[] = [];
+  const elsewhere: string[] = [];
   for (const file of files) {
     const source = await folder.open(file);
     if (source === undefined) {
       throw new GloraError("FILE", `${folder.name}: ${index} names ${file}, which is missing. Fetch it too.`, { file });
     }
-    for (const [name, entry] of await readerOf(file)!(source)) {
+    const shard = await readerOf(file)!(source);
+    notes.push(...(shard.notes ?? []));
+    for (const [name, entry] of shard.tensors) {
       // The index decides between two shards that hold the same name; a tensor that it forgets is taken all the same.
       if (tensors.has(name) && !shardOf.has(name)) {
         throw new GloraError(
@@ -81,6 +95,7 @@ async function openShards(folder: Folder, index: string, end: string): Promise<C
         );
       }
       if ((shardOf.get(name) ?? file) === file) tensors.set(name, entry);
+      else elsewhere.push(`${name} in ${file}`);
     }
   }
   const lost = [...shardOf].filter(([name]) => !tensors.has(name));
@@ -92,8 +107,33 @@ async function openShards(folder: Folder, index: string, end: string): Promise<C
       { tensors: lost.map(([name]) => name) },
     );
   }
-  return { tensors, files, index };
+  const checkpoint = withoutTensors({ tensors, files, index, notes }, folder.name, elsewhere);
+  return narrowed(checkpoint, folder.name);
 }
+
+/** The checkpoint, with a note that these of its tensors are not used, and why where that is not plain. */
+export function withoutTensors(checkpoint: Checkpoint, file: string, unused: readonly string[], why = ""): Checkpoint {
+  if (unused.length === 0) return checkpoint;
+  const more = unused.length > 4 ? ` and ${unused.length - 4} more` : "";
+  const note = `${file}: these tensors are not used: ${unused.slice(0, 4).join(", ")}${more}.${why && ` ${why}`}`;
+  return { ...checkpoint, notes: [...checkpoint.notes, note] };
+}
+
+function narrowed(checkpoint: Checkpoint, file: string): Checkpoint {
+  const doubles = [...checkpoint.tensors.values()].filter(({ dtype }) => dtype === "F64").length;
+  if (doubles === 0) return checkpoint;
+  const tensors = new Map([...checkpoint.tensors].map(([name, entry]) => [name, asSingle(entry)]));
+  const note = `${file}: ${doubles} tensor${doubles === 1 ? " is" : "s are"} stored as float64 and rounded to float32.`;
+  return { ...checkpoint, tensors, notes: [...checkpoint.notes, note] };
+}
+
+const asSingle = (entry: TensorEntry): TensorEntry =>
+  entry.dtype !== "F64"
+    ? entry
+    : madeEntry({ ...entry, dtype: "F32" }, entry.source.name, async () => {
+        const { buffer } = toFloat32(await readBytes(entry), "F64");
+        return new Uint8Array(buffer);
+      });
 
 /** Tensor name → shard. Everything but the strings in weight_map is ignored: indexes in the wild carry other things too. */
 function parseIndex(index: unknown, file: string, end: string): Map<string, string> {

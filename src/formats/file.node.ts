@@ -1,4 +1,5 @@
 import { open, realpath, stat } from "node:fs/promises";
+import { crc32 } from "node:zlib";
 import { GloraError, messageOf } from "../base/errors.js";
 import { type ByteSource, checkRange } from "./source.js";
 
@@ -21,6 +22,7 @@ export async function openFile(path: string, name: string = path): Promise<ByteS
     name,
     size: info.size,
     path: real,
+    crc32,
     read: async (offset, length) => {
       checkRange(name, info.size, offset, length);
       const bytes = new Uint8Array(length);

@@ -1,4 +1,5 @@
 import { GloraError, messageOf } from "../base/errors.js";
+import { placeholderError } from "./placeholder.js";
 import type { ByteSource } from "./source.js";
 import { decodeUtf8 } from "./utf8.js";
 
@@ -52,17 +53,22 @@ export async function sourceText(source: ByteSource): Promise<string> {
 
 /**
  * A JSON file of a folder.
- * @throws {GloraError} "FILE" if it cannot be read, "CONFIG" if it is not JSON
+ * @throws {GloraError} "FILE" if it cannot be read, or a download left something else in its place; "CONFIG" if it is not JSON
  */
 export async function readJson(folder: Folder, file: string): Promise<unknown> {
   return parseJson(await readText(folder, file), `${folder.name}/${file}`);
 }
 
-/** JSON from a text; `file` is for the message. */
+/**
+ * JSON from a text; `file` is for the message.
+ * @throws {GloraError} "CONFIG" if it is none, "FILE" if a download left something else in its place
+ */
 export function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (thrown) {
+    const placeholder = placeholderError(text, file);
+    if (placeholder) throw placeholder;
     throw new GloraError("CONFIG", `${file}: not valid JSON: ${messageOf(thrown)}`, { file }, thrown);
   }
 }

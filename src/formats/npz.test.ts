@@ -5,6 +5,7 @@ import { openFile } from "./file.node.js";
 import { readNpz } from "./npz.js";
 import { readBytes, readFloat32 } from "./safetensors.js";
 import { memorySource } from "./source.js";
+import { withoutChecksums } from "./zip.fixtures.js";
 
 // Written by numpy, whose local headers are zip64: scripts/fixtures/weight-files.py.
 const fixtures = "test/fixtures/weight-files/";
@@ -88,7 +89,7 @@ test.each(["arrays.npz", "compressed.npz"])(
   "%s cut off, or with random bytes changed: read or refused, never anything else",
   async (name) => {
     const rng = rngStream(1, name);
-    const whole = bytes(name);
+    const whole = withoutChecksums(bytes(name));
     let refused = 0;
     const read = async (content: Uint8Array): Promise<void> => {
       try {

@@ -1,10 +1,11 @@
 /** numpy's archives of arrays. */
 import { GloraError } from "../base/errors.js";
 import { byteLength, type Dtype } from "./dtype.js";
+import { refusePlaceholder } from "./placeholder.js";
 import type { TensorEntry } from "./safetensors.js";
 import type { ByteSource } from "./source.js";
 import { gather, isRowMajor, madeEntry, rowMajor } from "./view.js";
-import { type ByteRange, readZip } from "./zip.js";
+import { readZip, type ZipRange } from "./zip.js";
 
 /** Little-endian and one-byte types. numpy has no name for bfloat16: JAX's arrays of it are stored as 2 bytes of anything. */
 const DTYPES: Readonly<Record<string, Dtype>> = {
@@ -36,6 +37,7 @@ const LARGEST_HEADER = 2 ** 16;
  * @see numpy/lib/_format_impl.py, "Format Specifications"
  */
 export async function readNpz(source: ByteSource): Promise<ReadonlyMap<string, TensorEntry>> {
+  await refusePlaceholder(source);
   const tensors = new Map<string, TensorEntry>();
   for (const [file, entry] of await readZip(source)) {
     if (!file.endsWith(".npy")) continue;
@@ -48,14 +50,14 @@ export async function readNpz(source: ByteSource): Promise<ReadonlyMap<string, T
   });
 }
 
-async function readNpy(name: string, { source, offset, length }: ByteRange): Promise<TensorEntry> {
+async function readNpy(name: string, { source, unchecked, offset, length }: ZipRange): Promise<TensorEntry> {
   const refuse = (what: string): never => {
     throw new GloraError("FILE", `${source.name}: array ${JSON.stringify(name)} cannot be read: ${what}.`, {
       file: source.name,
       tensor: name,
     });
   };
-  const prefix = await source.read(offset, Math.min(length, 12));
+  const prefix = await unchecked.read(offset, Math.min(length, 12));
   if (prefix.length < 12 || String.fromCharCode(...prefix.subarray(0, 6)) !== "\x93NUMPY")
     return refuse("it does not begin as an .npy file");
   const major = prefix[6]!;
@@ -65,7 +67,7 @@ async function readNpy(name: string, { source, offset, length }: ByteRange): Pro
   const headerLength = major === 1 ? numbers.getUint16(8, true) : numbers.getUint32(8, true);
   const start = headerStart + headerLength;
   if (headerLength > LARGEST_HEADER || start > length) return refuse(`its header claims ${headerLength} bytes`);
-  const header = new TextDecoder().decode(await source.read(offset + headerStart, headerLength));
+  const header = new TextDecoder().decode(await unchecked.read(offset + headerStart, headerLength));
 
   const { dtype, shape, fortran } = parseHeader(header, refuse);
   const bytes = byteLength(dtype, shape);

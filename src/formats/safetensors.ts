@@ -1,7 +1,8 @@
 import { GloraError } from "../base/errors.js";
+import { toFloat32 } from "../base/float.js";
 import { byteLength, type Dtype, isDtype } from "./dtype.js";
-import { toFloat32 } from "./float.js";
 import { parseJson } from "./folder.js";
+import { refusePlaceholder } from "./placeholder.js";
 import type { ByteSource } from "./source.js";
 import { duplicateKey } from "./unique-json.js";
 
@@ -43,7 +44,10 @@ export async function readSafetensors(source: ByteSource): Promise<SafetensorsFi
   if (size < 8) refuse(`it has ${size} bytes, and the length of the header alone takes 8`);
   const prefix = await source.read(0, 8);
   const headerLength = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
-  if (headerLength > LARGEST_HEADER) refuse(`its header claims ${headerLength} bytes; the limit is ${LARGEST_HEADER}`);
+  if (headerLength > LARGEST_HEADER) {
+    await refusePlaceholder(source); // any text as a number of 8 bytes
+    refuse(`its header claims ${headerLength} bytes; the limit is ${LARGEST_HEADER}`);
+  }
   const dataStart = 8 + Number(headerLength);
   if (dataStart > size) refuse(`its header claims ${headerLength} bytes, but the file has only ${size} (truncated?)`);
 

@@ -13,6 +13,14 @@ export interface ByteSource {
    * @throws {GloraError} "FILE" if the range leaves the file or cannot be read
    */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Present where the file holds checksums: compares those of all that a range touches. `read` does it first; who maps the
+   * file asks for it.
+   * @throws {GloraError} "FILE" if the bytes have changed since they were written
+   */
+  verify?(offset: number, length: number): Promise<void>;
+  /** CRC-32 of bytes behind others whose sum is `before`, where the source knows a faster way than ours. */
+  crc32?(bytes: Uint8Array, before: number): number;
 }
 
 /** Bytes in memory as a source. */

@@ -2,6 +2,7 @@
 import { GloraError } from "../base/errors.js";
 import { byteLength, type Dtype } from "./dtype.js";
 import { Global, Opaque, type PickleReader, readPickle } from "./pickle.js";
+import { refusePlaceholder } from "./placeholder.js";
 import type { TensorEntry } from "./safetensors.js";
 import type { ByteSource } from "./source.js";
 import { gather, isRowMajor, madeEntry } from "./view.js";
@@ -20,22 +21,32 @@ const FIRST_READ = 2 ** 20;
  *
  * The state dict is the dictionary at the root if it holds tensors; else the one in it under "state_dict_ema", "model_ema",
  * "state_dict", "model", "model_state" or "model_state_dict" (the first four in timm's order), or else the only one that
- * holds tensors. "module." is taken off its names if all have it, as DataParallel leaves them.
+ * holds tensors; a note names the others. "module." is taken off its names if all have it, as DataParallel leaves them.
  *
  * @throws {GloraError} "FILE" that says what is wrong: an instruction or a function that is not known (by name), a file
  *   that contradicts itself, no state dict, or several
  * @see torch/serialization.py, torch/_utils.py, torch/_tensor.py
  */
-export async function readTorch(source: ByteSource): Promise<ReadonlyMap<string, TensorEntry>> {
+export async function readTorch(source: ByteSource): Promise<TorchFile> {
   const refuse = refusal(source);
   const begin = await source.read(0, Math.min(source.size, 2));
   const isZip = begin[0] === 0x50 && begin[1] === 0x4b;
-  if (!isZip && begin[0] !== PROTO) return refuse("it does not begin as a file of torch.save");
+  if (!isZip && begin[0] !== PROTO) {
+    await refusePlaceholder(source);
+    return refuse("it does not begin as a file of torch.save");
+  }
   const { root, locate } = isZip ? await readArchive(source, refuse) : await readStream(source, refuse);
   const tensors = new Map<string, TensorEntry>();
-  for (const [name, tensor] of withoutModule(findStateDict(root, refuse)))
+  const { dictionary, note } = findStateDict(root, refuse);
+  for (const [name, tensor] of withoutModule(tensorsOf(dictionary, refuse)))
     tensors.set(name, await toEntry(name, tensor, locate, source, refuse));
-  return tensors;
+  return { tensors, notes: note === undefined ? [] : [`${source.name}: ${note}`] };
+}
+
+export interface TorchFile {
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** For people: which state dicts of the file are not read. */
+  readonly notes: readonly string[];
 }
 
 type Refuse = (what: string) => never;
@@ -273,22 +284,33 @@ const isShape = (value: unknown): value is number[] =>
 /** timm's order (timm/models/_helpers.py, load_state_dict), then what training scripts write. */
 const STATE_DICTS = ["state_dict_ema", "model_ema", "state_dict", "model", "model_state", "model_state_dict"];
 
-function findStateDict(root: unknown, refuse: Refuse): [string, Tensor][] {
+function findStateDict(root: unknown, refuse: Refuse): { dictionary: Map<unknown, unknown>; note?: string } {
   if (root instanceof Opaque) return refuse(`it holds a whole object (${root.type}) in place of a state dict`);
   if (!(root instanceof Map)) return refuse("it holds no dictionary");
-  if (holdsTensors(root)) return tensorsOf(root, refuse);
+  if (holdsTensors(root)) return { dictionary: root };
   // Each dictionary is looked through once, however often the root names it.
   const holding = new Set([...new Set(root.values())].filter(holdsTensors));
-  const found = new Map([...root].filter(([, value]) => holding.has(value)));
-  const known = STATE_DICTS.find((key) => found.has(key));
-  if (known !== undefined) return tensorsOf(found.get(known), refuse);
-  if (found.size === 1) return tensorsOf([...found.values()][0], refuse);
-  const keys = [...(found.size > 0 ? found : root).keys()].map(show);
-  const list = `${keys.slice(0, 8).join(", ")}${keys.length > 8 ? ", …" : ""}`;
+  const found = new Map(
+    [...root].filter((entry): entry is [unknown, Map<unknown, unknown>] =>
+      holding.has(entry[1] as Map<unknown, unknown>),
+    ),
+  );
+  const key = STATE_DICTS.find((known) => found.has(known)) ?? (found.size === 1 ? [...found.keys()][0] : undefined);
+  const list = (keys: readonly unknown[]): string =>
+    `${keys.slice(0, 8).map(show).join(", ")}${keys.length > 8 ? ", …" : ""}`;
+  const dictionary = found.get(key);
+  if (dictionary !== undefined) {
+    const others = [...found.keys()].filter((other) => other !== key);
+    if (others.length === 0) return { dictionary };
+    return {
+      dictionary,
+      note: `${show(key)} is read; it also holds tensors under ${list(others)}, which are not used.`,
+    };
+  }
   return refuse(
     found.size > 0
-      ? `it holds several dictionaries of tensors (${list}), and none is called ${STATE_DICTS.join(" or ")}`
-      : `it holds no tensors by name, but ${list || "nothing"}`,
+      ? `it holds several dictionaries of tensors (${list([...found.keys()])}), and none is called ${STATE_DICTS.join(" or ")}`
+      : `it holds no tensors by name, but ${list([...root.keys()]) || "nothing"}`,
   );
 }
 
@@ -296,8 +318,8 @@ const holdsTensors = (value: unknown): value is Map<unknown, unknown> =>
   value instanceof Map && [...value].some(([key, item]) => typeof key === "string" && item instanceof Tensor);
 
 /** Numbers and texts beside the tensors are left out; an object that might have been one is not. */
-function tensorsOf(dictionary: unknown, refuse: Refuse): [string, Tensor][] {
-  return [...(dictionary as Map<unknown, unknown>)].flatMap(([name, value]): [string, Tensor][] => {
+function tensorsOf(dictionary: Map<unknown, unknown>, refuse: Refuse): [string, Tensor][] {
+  return [...dictionary].flatMap(([name, value]): [string, Tensor][] => {
     if (value instanceof Opaque || value instanceof Global)
       return refuse(`${show(name)} in its state dict is no tensor, but ${show(value)}`);
     if (!(value instanceof Tensor)) return [];

@@ -1,4 +1,6 @@
 import { GloraError } from "../base/errors.js";
+import { checkedSource } from "./checked-source.js";
+import { crc32 } from "./crc32.js";
 import { type ByteSource, memorySource } from "./source.js";
 
 /** Where bytes lie in a source. */
@@ -10,13 +12,19 @@ export interface ByteRange {
   readonly length: number;
 }
 
+/** Where the bytes of a file in an archive lie. */
+export interface ZipRange extends ByteRange {
+  /** The same without the checksum, for which all of the file is read: for a look at its beginning. */
+  readonly unchecked: ByteSource;
+}
+
 /** A file in a ZIP archive. */
 export interface ZipEntry {
   readonly name: string;
   /** Bytes that it holds, uncompressed. */
   readonly size: number;
   /** Where these are: in the archive itself if they are stored, in memory if they had to be inflated. */
-  open(): Promise<ByteRange>;
+  open(): Promise<ZipRange>;
 }
 
 const STORED = 0;
@@ -38,7 +46,9 @@ const LARGEST_RATIO = 1032;
 
 /**
  * The directory of a ZIP archive: its names and where their bytes lie, with zip64 (whose local headers say nothing of
- * sizes, as numpy writes them). No file in it is read. Nothing is believed before it is checked; checksums are not computed.
+ * sizes, as numpy writes them). No file in it is read. Nothing is believed before it is checked: a file's checksum is compared
+ * when a byte of it is first read through the range that it opens as. A checksum of 0 is one that was not computed, as PyTorch
+ * leaves it where it is told to (`set_crc32_options`).
  *
  * @throws {GloraError} "FILE" that says what is wrong: not a ZIP archive, a directory that contradicts itself or leaves the
  *   file, a name that occurs twice, an encrypted file, one in several parts
@@ -50,6 +60,7 @@ export async function readZip(source: ByteSource): Promise<ReadonlyMap<string, Z
   if (length > LARGEST_DIRECTORY) refuse(`its directory claims ${length} bytes; the limit is ${LARGEST_DIRECTORY}`);
   const bytes = await source.read(offset, length);
   const entries = new Map<string, ZipEntry>();
+  const checked = checkedSource(source);
   let at = 0;
   let inflated = 0;
   while (at < length) {
@@ -63,7 +74,12 @@ export async function readZip(source: ByteSource): Promise<ReadonlyMap<string, Z
       refuse(`${JSON.stringify(header.name)} claims to be ${header.size} bytes packed into ${header.packed}`);
     if (inflated > LARGEST_INFLATED)
       refuse(`its compressed files claim over ${LARGEST_INFLATED} bytes, the limit of what is inflated into memory`);
-    entries.set(header.name, { name: header.name, size: header.size, open: () => openEntry(source, header, offset) });
+    let opened: Promise<ZipRange> | undefined;
+    const open = (): Promise<ZipRange> => {
+      opened ??= openEntry(source, header, offset, checked);
+      return opened;
+    };
+    entries.set(header.name, { name: header.name, size: header.size, open });
     at = end;
   }
   if (entries.size !== count) refuse(`its directory lists ${entries.size} files, and claims ${count}`);
@@ -119,6 +135,7 @@ interface Header {
   readonly name: string;
   readonly method: number;
   readonly size: number;
+  readonly crc32: number;
   /** Bytes in the archive. */
   readonly packed: number;
   /** Of the local header, in front of the bytes. */
@@ -149,7 +166,8 @@ function parseHeader(bytes: Uint8Array, at: number, refuse: Refuse): { header: H
   const size = number(at + 24);
   const packed = number(at + 20);
   const start = number(at + 42);
-  return { header: { name, method: directory.getUint16(at + 10, true), size, packed, start }, end };
+  const [method, crc] = [directory.getUint16(at + 10, true), directory.getUint32(at + 16, true)];
+  return { header: { name, method, size, crc32: crc, packed, start }, end };
 }
 
 /** Where the zip64 field's contents begin. */
@@ -163,21 +181,35 @@ function findField(directory: DataView, from: number, to: number): number | unde
 }
 
 /** @param limit where the directory begins, which no file's bytes may reach */
-async function openEntry(source: ByteSource, entry: Header, limit: number): Promise<ByteRange> {
+async function openEntry(
+  source: ByteSource,
+  entry: Header,
+  limit: number,
+  checked: ReturnType<typeof checkedSource>,
+): Promise<ZipRange> {
+  const { method, packed, size, start } = entry;
+  const name = JSON.stringify(entry.name);
   const refuse = refusal(source);
-  const { name, method, packed, size, start } = entry;
-  if (start + 30 > limit) return refuse(`${JSON.stringify(name)} leaves the file`);
-  // Its name and extra part may be of other lengths here than in the directory.
+  const refuseSum = (): never => refuse(`the bytes of ${name} do not have its checksum: they were changed or lost`);
+  if (start + 30 > limit) return refuse(`${name} leaves the file`);
   const local = view(await source.read(start, 30));
-  if (local.getUint32(0, true) !== LOCAL) return refuse(`${JSON.stringify(name)} is not where its directory says`);
-  const offset = start + 30 + local.getUint16(26, true) + local.getUint16(28, true);
-  if (offset + packed > limit) return refuse(`${JSON.stringify(name)} leaves the file`);
-  if (method === STORED) return { source, offset, length: size };
-  if (method !== DEFLATED)
-    return refuse(`${JSON.stringify(name)} is packed by method ${method}; stored or deflated is expected`);
+  const nameLength = local.getUint16(26, true);
+  // The extra part may be of another length here than in the directory.
+  const offset = start + 30 + nameLength + local.getUint16(28, true);
+  if (local.getUint32(0, true) !== LOCAL) return refuse(`${name} is not where its directory says`);
+  if (offset + packed > limit) return refuse(`${name} leaves the file`);
+  if (new TextDecoder().decode(await source.read(start + 30, nameLength)) !== entry.name)
+    return refuse(`${name} has another name in front of its bytes`);
+  if (method === STORED) {
+    if (entry.crc32 !== 0) checked.add({ offset, length: size, crc32: entry.crc32, refuse: refuseSum });
+    return { source: checked, unchecked: source, offset, length: size };
+  }
+  if (method !== DEFLATED) return refuse(`${name} is packed by method ${method}; stored or deflated is expected`);
   const bytes = await inflate(await source.read(offset, packed), size);
-  if (bytes === undefined) return refuse(`${JSON.stringify(name)} does not inflate to its ${size} bytes`);
-  return { source: memorySource(source.name, bytes), offset: 0, length: size };
+  if (bytes === undefined) return refuse(`${name} does not inflate to its ${size} bytes`);
+  if (entry.crc32 !== 0 && crc32(bytes) !== entry.crc32) return refuseSum();
+  const inflated = memorySource(source.name, bytes);
+  return { source: inflated, unchecked: inflated, offset: 0, length: size };
 }
 
 /** Undefined if the stream is broken, or does not give exactly so many bytes. */

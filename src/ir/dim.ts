@@ -6,16 +6,22 @@ export type Dim = number | string;
 export type Shape = readonly Dim[];
 
 /** Coefficients by monomial; a monomial is its sorted symbols joined by "*", the constant is "". */
-type Polynomial = Map<string, number>;
+type Polynomial = ReadonlyMap<string, number>;
+
+/** Those met so far: a session evaluates the same few at each run. */
+const parsed = new Map<Dim, Polynomial>();
 
 function parse(dim: Dim): Polynomial {
-  const terms: Polynomial = new Map();
+  const known = parsed.get(dim);
+  if (known) return known;
+  const terms = new Map<string, number>();
   for (const term of typeof dim === "number" ? [String(dim)] : dim.split(" + ")) {
     const factors = term.split("*");
     const coefficient = /^\d+$/.test(factors[0]!) ? Number(factors.shift()) : 1;
     const monomial = factors.sort().join("*");
     terms.set(monomial, (terms.get(monomial) ?? 0) + coefficient);
   }
+  if (typeof dim === "string") parsed.set(dim, terms);
   return terms;
 }
 
@@ -28,14 +34,14 @@ function format(terms: Polynomial): Dim {
 
 export function addDims(a: Dim, b: Dim): Dim {
   if (typeof a === "number" && typeof b === "number") return a + b;
-  const sum = parse(a);
+  const sum = new Map(parse(a));
   for (const [monomial, c] of parse(b)) sum.set(monomial, (sum.get(monomial) ?? 0) + c);
   return format(sum);
 }
 
 export function multiplyDims(a: Dim, b: Dim): Dim {
   if (typeof a === "number" && typeof b === "number") return a * b;
-  const product: Polynomial = new Map();
+  const product = new Map<string, number>();
   for (const [ma, ca] of parse(a))
     for (const [mb, cb] of parse(b)) {
       const monomial = [ma, mb]
@@ -53,7 +59,7 @@ export function divideDims(a: Dim, b: Dim): Dim | undefined {
   if (divisor.length !== 1) return undefined;
   const [symbols, coefficient] = divisor[0]!;
   if (coefficient === 0) return undefined;
-  const quotient: Polynomial = new Map();
+  const quotient = new Map<string, number>();
   for (const [monomial, c] of parse(a)) {
     const left = monomial === "" ? [] : monomial.split("*");
     for (const symbol of symbols === "" ? [] : symbols.split("*")) {

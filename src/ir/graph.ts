@@ -32,6 +32,8 @@ export interface WeightSource {
   /** Absolute real path, when it is a local file that the runtime can map. */
   readonly path?: string;
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Present where the file holds checksums, which `read` compares: who maps the file asks for it. */
+  verify?(offset: number, length: number): Promise<void>;
 }
 
 /** The bytes of an initializer, row-major and little-endian, in the element type that they are stored in. */

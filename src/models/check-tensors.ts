@@ -3,30 +3,34 @@ import { throwProblems } from "../formats/fields.js";
 import type { TensorEntry } from "../formats/safetensors.js";
 
 const FLOATS: ReadonlySet<string> = new Set(["F32", "F16", "BF16"]);
+/** Buffers of older checkpoints, of any family: numbers that the config implies. */
+const BUFFER = /(^|\.)(position_ids|token_type_ids|inv_freq|cos_cached|sin_cached)$/;
 
 /**
- * Checks that a checkpoint holds the tensors that its config speaks of, and nothing else but what is ignored.
+ * Checks that a checkpoint holds the tensors that its config speaks of, and nothing else but buffers and what may be unused.
  * @param model for messages: what the config says it is
+ * @returns the names of those that are unused, buffers left out
  * @throws {GloraError} "MODEL" with every tensor that is missing, unexpected, misshapen or of a type that is not computed with
  */
 export function checkTensors(
   tensors: ReadonlyMap<string, TensorEntry>,
   expected: ReadonlyMap<string, readonly number[]>,
-  isIgnored: (name: string) => boolean,
+  mayBeUnused: (name: string) => boolean,
   file: string,
   model: string,
-): void {
+): readonly string[] {
   const problems: string[] = [];
   for (const [name, shape] of expected) {
     const found = tensors.get(name);
     if (found === undefined) problems.push(`missing: ${name} [${shape}]`);
     else if (`${found.shape}` !== `${shape}`) problems.push(`misshapen: ${name} [${found.shape}], expected [${shape}]`);
     else if (!FLOATS.has(found.dtype))
-      problems.push(`unsupported type: ${name} ${found.dtype}, expected F32, F16 or BF16`);
+      problems.push(`unsupported type: ${name} ${found.dtype}, expected F32, F16, BF16 or F64`);
   }
-  for (const [name, { shape }] of tensors)
-    if (!expected.has(name) && !isIgnored(name)) problems.push(`unexpected: ${name} [${shape}]`);
+  const others = [...tensors.keys()].filter((name) => !expected.has(name) && !BUFFER.test(name));
+  for (const name of others) if (!mayBeUnused(name)) problems.push(`unexpected: ${name} [${tensors.get(name)!.shape}]`);
   throwProblems("MODEL", `${file}: the weights do not fit config.json (${model})`, problems);
+  return others;
 }
 
 /**

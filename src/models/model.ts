@@ -51,8 +51,14 @@ export interface Head {
 export interface KeyValueCache {
   /** [batch, key-value heads, past tokens, head width] */
   readonly past: readonly KeyValue[];
-  /** Filled by the forward pass: past and new tokens. */
-  readonly present: KeyValue[];
+  /** Filled by the forward pass. */
+  readonly present: Present[];
+}
+
+/** Keys and values of past and new tokens. */
+export interface Present extends KeyValue {
+  /** Those of the new ones alone. */
+  readonly added: KeyValue;
 }
 
 export interface KeyValue {
@@ -92,8 +98,12 @@ export interface Model {
   readonly head: Head | undefined;
   /** Names of the head's classes, in order. */
   readonly labels: readonly string[] | undefined;
-  /** Pixels [height, width] of the images that it was opened for, where these are not its config's. */
+  /** The config does not state those names: they are the usual ones of the classes that its weights were trained on. */
+  readonly usualLabels?: boolean;
+  /** Of a model of images: pixels [height, width] of those that it takes. */
   readonly imageSize?: Size;
+  /** That size was asked for when it was opened: it does not give way to an adapter's. */
+  readonly imageSizeAsked?: boolean;
   /** How an input is prepared for this model. */
   readonly input: InputSpec;
   /** Residual branches that drop-path may drop, each a row of its mask. */
@@ -131,7 +141,9 @@ export interface Model {
    * @throws {GloraError} MODEL if the family has none for such a task
    */
   withTask(task: Task): Model;
-  /** The same model for inputs of the size of these; position embeddings are resampled where it differs. */
+  /** Of a model of images: the same for others of this size, [height, width]; position embeddings are resampled. */
+  resized?(size: Size): Promise<Model>;
+  /** The same model for inputs of the size of these, as `resized` gives it; with an input for each that may be left out and is given. */
   fitInputs(inputs: Readonly<Record<string, Tensor>>): Promise<Model>;
   /** What a folder of this model says when it is written with its present head and labels. */
   exportSpec(o: ExportOptions): ExportSpec;

@@ -6,6 +6,7 @@ import { parseJson, sourceText } from "../formats/folder.js";
 import { openWeightsFolder } from "../formats/weights-folder.node.js";
 import { createNodeRuntime } from "../runtime/node/node-runtime.node.js";
 import type { DeviceName, Runtime } from "../runtime/runtime.js";
+import { labelNames } from "./label-names.node.js";
 import type { Model } from "./model.js";
 import { openModelFolder } from "./open.js";
 
@@ -36,7 +37,11 @@ export async function openModel(path: string, o: OpenModelPathOptions = {}): Pro
   const runtime = o.runtime ?? (await createNodeRuntime({ device: o.device ?? "cpu" }));
   try {
     const imageSize = typeof o.imageSize === "number" ? ([o.imageSize, o.imageSize] as const) : o.imageSize;
-    return await openModelFolder(folder, runtime, { ...(config && { config }), ...(imageSize && { imageSize }) });
+    return await openModelFolder(folder, runtime, {
+      labelNames,
+      ...(config && { config }),
+      ...(imageSize && { imageSize }),
+    });
   } catch (thrown) {
     if (!o.runtime) await runtime.dispose();
     throw thrown;

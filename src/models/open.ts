@@ -10,7 +10,7 @@ import { bertTypes, openBert } from "./bert/bert.js";
 import { LLAMA_FAMILIES } from "./llama/config.js";
 import { openLlama } from "./llama/llama.js";
 import type { Model } from "./model.js";
-import type { ModelParts } from "./parts.js";
+import type { LabelSet, ModelParts } from "./parts.js";
 import { missingConfig } from "./vit/config.js";
 import { TRANSFORMERS_VITS } from "./vit/config-transformers.js";
 import { type ConfigOfFile, fromJax, isJaxVit } from "./vit/jax.js";
@@ -21,6 +21,8 @@ export interface OpenModelOptions {
   readonly config?: ConfigOfFile;
   /** Of a ViT: the size of images that it is wanted for; position embeddings are resampled. Default: the model's own. */
   readonly imageSize?: Size;
+  /** Names of the classes of ImageNet-1k, for timm's models, whose configs do not state them. Default: they have none. */
+  readonly labelNames?: (set: LabelSet) => Promise<readonly string[]>;
 }
 
 type OpenFamily = (parts: ModelParts) => Model | Promise<Model>;
@@ -55,6 +57,7 @@ export async function openModelFolder(folder: Folder, runtime: Runtime, o: OpenM
     file: given.file,
     runtime,
     ...(o.imageSize && { imageSize: o.imageSize }),
+    ...(o.labelNames && { labelNames: o.labelNames }),
     tokenizer: () => {
       tokenizer ??= openTokenizer(folder);
       return tokenizer;

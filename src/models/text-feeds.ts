@@ -11,6 +11,10 @@ export const filled = ({ shape, data }: Tensor, value: (i: number) => number): T
   data: BigInt64Array.from({ length: data.length }, (_, i) => BigInt(value(i))),
 });
 
+/** Numbers for each text; one row is that of all of them. */
+export const forEveryText = (given: Tensor, ids: Tensor): Tensor =>
+  given.shape[0] === ids.shape[0] ? given : filled(ids, (i) => Number(given.data[i % given.data.length]));
+
 /**
  * @returns the number of tokens in a row
  * @throws {GloraError} DATA unless the ids are int64 [texts, tokens], at least one of each and all of the vocabulary, and what

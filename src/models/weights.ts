@@ -1,7 +1,7 @@
 /** Weights of a checkpoint as values of a graph, asked for by name. */
+import { type FloatDtype, toFloat32 } from "../base/float.js";
 import type { Checkpoint } from "../formats/checkpoint.js";
 import type { Dtype } from "../formats/dtype.js";
-import { type FloatDtype, toFloat32 } from "../formats/float.js";
 import type { Builder } from "../ir/builder.js";
 import { formatShape, type Shape, sameShape, size } from "../ir/dim.js";
 import type { ElementType, TensorData, Value } from "../ir/graph.js";
@@ -13,7 +13,7 @@ export interface Weight {
 }
 
 /** The weights of a checkpoint by name: those of 16 and 32 bits, which a forward pass computes with. */
-export function weightsOf({ tensors }: Checkpoint): Map<string, Weight> {
+export function weightsOf({ tensors }: Pick<Checkpoint, "tensors">): Map<string, Weight> {
   const weights = new Map<string, Weight>();
   for (const { name, shape, dtype, source, offset, length } of tensors.values()) {
     const stored = ELEMENT_TYPES[dtype];

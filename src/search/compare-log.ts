@@ -9,7 +9,7 @@ import { fileOf, type RunStore, readStored } from "../training/store.js";
 import { type ComparePlan, type TrialKey, trialName } from "./compare-plan.js";
 import { brokenLine, type JsonLine, jsonLines } from "./json-lines.js";
 import {
-  comparable,
+  dataDifferences,
   differences,
   type Json,
   type JsonObject,
@@ -102,7 +102,7 @@ async function begin(store: RunStore, plan: ComparePlan, model: Model, data: rea
     const both = data.map(({ name }) => name).filter((name) => known?.[name] !== undefined);
     refuseDifferences("comparison", [
       ...["format", "version", "model", "options"].flatMap((key) => differences(stored[key], config[key], key)),
-      ...both.flatMap((name) => differences(comparable(known![name]!), comparable(described[name]!), `data ${name}`)),
+      ...both.flatMap((name) => dataDifferences(known![name]!, described[name]!, `data ${name}`)),
     ]);
   }
   await store.write(DATA, `${JSON.stringify({ ...known, ...described })}\n`);

@@ -28,6 +28,8 @@ export type FitEvent =
   | {
       readonly type: "validation";
       readonly phase: Phase;
+      /** Which of several trainings of the phase: "finalist 2 of 4". */
+      readonly part?: string;
       readonly epoch: number;
       readonly accuracy: number;
       readonly loss: number;
@@ -36,7 +38,11 @@ export type FitEvent =
   | { readonly type: "note"; readonly text: string };
 
 /** Reports how many items of a phase are done. */
-export type Report = (detail: string, done: number) => void;
+export interface Report {
+  (detail: string, done: number): void;
+  /** Time since the last report was not spent on items, and does not count towards their rate. */
+  skip(): void;
+}
 
 /** Times phases, and reports how far they are. */
 export function stopwatch(tell: (event: FitEvent) => void) {
@@ -56,10 +62,11 @@ export function stopwatch(tell: (event: FitEvent) => void) {
     progress(phase: Phase, unit: string, total: number, before = 0): Report {
       const tracker = trackProgress(total, clock, before);
       let last = before;
-      return (detail, done) => {
+      const report = (detail: string, done: number): void => {
         tell({ type: "progress", phase, unit, progress: tracker.advance(done - last), detail });
         last = done;
       };
+      return Object.assign(report, { skip: tracker.skip });
     },
   };
 }

@@ -84,8 +84,9 @@ export async function finalsPhase(
   const known = await storedScores(run.store);
   const finalists: Finalist[] = [];
   let diverged: unknown;
-  for (const candidate of trainable.length > 1 ? trainable : []) {
-    const leg = { phase: "finals", name: name(candidate), until } as const;
+  for (const [i, candidate] of (trainable.length > 1 ? trainable : []).entries()) {
+    const part = `finalist ${i + 1} of ${trainable.length}`;
+    const leg = { phase: "finals", name: name(candidate), part, until } as const;
     const train = async (): Promise<Score> => {
       const { best } = await trainPhase(leg, model(candidate), splits, options, run);
       const { accuracy, loss } = best!;

@@ -103,6 +103,20 @@ describe.skipIf(!existsSync(STORIES))("text, with stories260K of ../shared/data"
     expect(JSON.parse(await readFile(join(merged, "config.json"), "utf8")).architectures).toEqual(["LlamaForCausalLM"]);
   }, 120_000);
 
+  test("a run does not go on with a file whose lines have changed, and does with one that is as it was", async () => {
+    const [file, out] = [join(folder, "changing.jsonl"), join(folder, "changed")];
+    const text = await readFile(join(folder, "beds.jsonl"), "utf8");
+    await writeFile(file, text);
+    await fit(model, await textData(file), { ...small, out, stopAfter: "train" });
+    await writeFile(file, text.replace("red bed", "big bed"));
+    await expect(resume(out, { runtime })).rejects.toMatchObject({
+      code: "CONFIG",
+      details: { differences: ["data: the content of changing.jsonl is another than when it was begun"] },
+    });
+    await writeFile(file, text);
+    expect((await resume(out, { runtime })).test).toBeDefined();
+  }, 60_000);
+
   test("candidates are ranked by the accuracy of a task, on questions that an evaluation does not score", async () => {
     const settings = { tasks: ["arc_easy"], data: join(folder, "tasks"), limit: 3 };
     const read: string[] = [];

@@ -149,6 +149,21 @@ describe("an interrupted fit", () => {
     }
   });
 
+  test("says which of the finalists is trained", async () => {
+    const parts = new Set<string>();
+    await fit(model, tinyData(), {
+      ...planned,
+      onProgress: (event) => {
+        if (event.type === "validation" && event.phase === "finals") parts.add(`${event.part}`);
+        if (event.type === "progress" && event.phase === "finals")
+          expect(event.detail).toMatch(/^finalist \d of \d, loss/);
+      },
+    });
+    const count = parts.size;
+    expect(count).toBeGreaterThan(1);
+    expect([...parts]).toEqual(Array.from({ length: count }, (_, i) => `finalist ${i + 1} of ${count}`));
+  });
+
   test("stopped after a phase, it says what there is, and goes on with the same bits", async () => {
     const store = memoryStore();
     const net = await fit(model, tinyData(), { ...planned, store, stopAfter: "train" });

@@ -1,6 +1,6 @@
 import { type AdaptedModel, fixedModel, inheritedModel, supernet } from "../adapters/adapted-model.js";
 import type { AdapterFile } from "../adapters/adapter-file.js";
-import { attachAdapter } from "../adapters/attach.js";
+import { atSizeOf, attachAdapter, imageSizeNote } from "../adapters/attach.js";
 import { assertFeasible, type Budget, count, feasibility } from "../adapters/budget.js";
 import { embed } from "../adapters/parameters.js";
 import { type PresetName, type PresetOptions, presetSpace } from "../adapters/presets.js";
@@ -111,7 +111,8 @@ export function headFor(model: Model, task: Task): Model {
  * @throws {GloraError} BUDGET or DATA before anything runs; CONFIG if the store holds a run of other settings, or training
  *   diverges; ABORTED after saving, on `signal`
  */
-export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promise<FitResult> {
+export async function fit(opened: Model, data: Dataset, o: FitOptions = {}): Promise<FitResult> {
+  const base = o.adapter ? await atSizeOf(o.adapter, opened) : opened;
   const { seed = 0, preset = "glora", recipe = "default", store = memoryStore(), signal } = o;
   const tell = (event: FitEvent): void => o.onProgress?.(event);
   const { seconds, timed, progress } = stopwatch(tell);
@@ -148,7 +149,8 @@ export async function fit(base: Model, data: Dataset, o: FitOptions = {}): Promi
       },
     });
   });
-  for (const text of data.notes?.() ?? []) tell({ type: "note", text });
+  const sized = o.adapter && imageSizeNote(o.adapter, opened);
+  for (const text of [...(sized === undefined ? [] : [sized]), ...(data.notes?.() ?? [])]) tell({ type: "note", text });
   checkSplits(raw, classes);
   if (!only && raw.validation.size === 0)
     throw new GloraError(
@@ -275,6 +277,7 @@ const resultToJson = ({ genome, parameters, validation, test, search, adapted }:
   a: adapted.space.a,
   parameters,
   headParameters: adapted.parameters.length - adapted.headOffset,
+  imageSize: adapted.model.imageSize,
   ...(search && {
     search: {
       candidates: search.evaluated,
@@ -399,6 +402,7 @@ async function makePlan(
     given: {
       ...(given.epochs !== undefined && { epochs: given.epochs }),
       ...(asked.epochs !== undefined && { further: asked.epochs }),
+      ...(given.warmupEpochs !== undefined && { warmup: given.warmupEpochs }),
     },
     seed,
   });

@@ -37,6 +37,8 @@ export interface Leg {
   readonly phase: "train" | "finals" | "further";
   /** Of its checkpoint `<name>.safetensors`, and of its lines in the log. Default: the phase's. */
   readonly name?: string;
+  /** Which of several trainings of the phase, for people: "finalist 2 of 4". */
+  readonly part?: string;
   /** Epochs after which it pauses, once they are validated: its schedule stays that of the whole. Default: never. */
   readonly until?: number;
 }
@@ -47,7 +49,7 @@ export interface Leg {
  * @returns the best validation so far; undefined where there was none
  */
 export async function trainPhase(
-  { phase, name = phase, until }: Leg,
+  { phase, name = phase, part, until }: Leg,
   adapted: AdaptedModel,
   splits: Record<SplitName, Split>,
   options: TrainOptions,
@@ -74,12 +76,12 @@ export async function trainPhase(
     resume,
     onStep: (step, _, loss) => {
       const score = accuracy === undefined ? "" : `, validation ${percent(accuracy)}`;
-      report(`loss ${loss.toFixed(3)}${score}`, step);
+      report(`${part === undefined ? "" : `${part}, `}loss ${loss.toFixed(3)}${score}`, step);
     },
     onValidation: async (validation) => {
       const { epoch, loss, trainLoss } = validation;
       accuracy = validation.accuracy;
-      tell({ type: "validation", phase, epoch, accuracy, loss, trainLoss });
+      tell({ type: "validation", phase, ...(part !== undefined && { part }), epoch, accuracy, loss, trainLoss });
       const scores = Object.fromEntries(
         Object.entries(validation.scores).map(([name, metrics]) => [name, { ...metrics, confusion: undefined }]),
       );
@@ -89,6 +91,7 @@ export async function trainPhase(
     onCheckpoint: async (state) => {
       await store.write(file, encodeTrainState(state));
       savedAt = performance.now();
+      if (state.lossCount === 0) report.skip(); // behind a validation; else amid a step
       if (!pausesAt(state)) return;
       paused = state;
       pause.abort();

@@ -73,6 +73,17 @@ describe("the default plan", () => {
     expect(planDefault({ ...request, further: false }).further).toBeUndefined();
   });
 
+  test("its warm-up is at most a third of a training, and a given one as it is", () => {
+    const warmups = (given: NonNullable<PlanRequest["given"]>) => {
+      const { train, further } = planDefault({ ...request, given });
+      return [train.warmupEpochs, further?.warmupEpochs];
+    };
+    expect(warmups({ epochs: 1, further: 2 })).toEqual([1 / 3, 2 / 3]);
+    expect(warmups({ epochs: 3, further: 7 })).toEqual([1, 1]);
+    expect(warmups({ epochs: 1, further: 2, warmup: 0.5 })).toEqual([0.5, 0.5]);
+    expect(warmups({ epochs: 1, further: 2, warmup: 0 })).toEqual([0, 0]);
+  });
+
   test("the winner is trained on at three times the rate, with no longer a warm-up than it has epochs", () => {
     const { train, further } = planDefault(request);
     expect(further).toMatchObject({ learningRate: 3 * train.learningRate, warmupEpochs: 1, seed: 7 });

@@ -55,20 +55,24 @@ export interface PlanRequest {
   readonly train: Omit<TrainOptions, "epochs">;
   /** Settings of the search that are given. */
   readonly search?: Partial<SearchPlan> | undefined;
-  /** Epochs of `train` and of `further` that are given, and not planned. */
-  readonly given?: { readonly epochs?: number; readonly further?: number };
+  /** Epochs of `train` and of `further`, and of the warm-up, that are given, and not planned. */
+  readonly given?: { readonly epochs?: number; readonly further?: number; readonly warmup?: number };
   readonly seed: number;
 }
 
 /**
  * The default recipe: as much of 30 epochs, 600 candidates and 60 further epochs as the time allows, all three scaled by
  * one factor (a preset without choice: 90 epochs), never less than a small minimum; where the epochs alone are given, the
- * further ones are twice as many. `seconds` says whether that fits.
+ * further ones are twice as many. The recipe's warm-up is at most a third of either training. `seconds` says whether that fits.
  */
 export function planDefault(request: PlanRequest): Plan {
   const { maxSeconds, searched, further, train, search, given, seed } = request;
   const scaled = (most: number, least: number, scale: number) => Math.max(least, Math.round(most * scale));
   const alone = searched ? 0 : MOST.further; // a preset trains for as long as the two together
+  const warmedUp = (epochs: number) => {
+    const warmupEpochs = given?.warmup ?? Math.min(train.warmupEpochs ?? 0, epochs / 3);
+    return { ...train, warmupEpochs };
+  };
   const planAt = (scale: number): Work => {
     const epochs = given?.epochs ?? scaled(MOST.epochs + alone, LEAST.epochs, scale);
     const candidates = scaled(MOST.candidates, LEAST.candidates, scale);
@@ -76,9 +80,9 @@ export function planDefault(request: PlanRequest): Plan {
       given?.epochs === undefined ? scaled(MOST.further, LEAST.further, scale) : furtherAfter(epochs);
     const more = given?.further ?? inProportion;
     return {
-      train: { ...train, epochs, validateEvery: Math.ceil(epochs / VALIDATIONS) },
+      train: { ...warmedUp(epochs), epochs, validateEvery: Math.ceil(epochs / VALIDATIONS) },
       ...(searched && { search: searchFor(candidates, seed, search) }),
-      ...(searched && further && { further: furtherOptions(train, more) }),
+      ...(searched && further && { further: furtherOptions(warmedUp(more), more) }),
     };
   };
   let scale = 1;

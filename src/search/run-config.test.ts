@@ -90,7 +90,7 @@ test("other settings are refused, each named with both values", async () => {
   expect(await problems([before, data], [now, data])).toEqual([
     "options.seed: 0 in the run, 1 now",
     "options.budget: 5000 in the run, 6000 now",
-    "options.train.classWeights: of the run are missing now: 1 (3); new since then: 1 (4)",
+    "options.train.classWeights: [1,2,3] in the run, [1,2,4] now",
     "options.train.batchSize: not given in the run, 8 now",
   ]);
 });
@@ -104,6 +104,16 @@ test("other examples are refused, and some of them named", async () => {
   expect(await differ(files(["a", "b"]), files(["b", "a"]))).toEqual([
     "data.splits.train: the same items in another order",
   ]);
+});
+
+test("files whose content has changed are named; of a run that kept no contents none", async () => {
+  const lines = (content?: Record<string, string>) =>
+    describedAs({ kind: "text", splits: { train: ["a.tsv:1"] }, ...(content && { content }) });
+  const differ = (a: Dataset, b: Dataset) => problems([{}, a], [{}, b]);
+  expect(
+    await differ(lines({ "a.tsv": "1", "b.tsv": "2", "c.tsv": "3" }), lines({ "a.tsv": "9", "b.tsv": "2" })),
+  ).toEqual(["data: the content of a.tsv is another than when it was begun"]);
+  expect(await differ(lines(), lines({ "a.tsv": "9" }))).toEqual([]);
 });
 
 test("a config of another version is refused", async () => {

@@ -29,10 +29,10 @@ export interface RunConfig {
 }
 
 /** What a model was opened from, so that it can be opened again. */
-export const placeOf = ({ folder, runtime, imageSize }: Model): RunConfig["model"] => ({
+export const placeOf = ({ folder, runtime, imageSize, imageSizeAsked }: Model): RunConfig["model"] => ({
   path: folder.path ?? folder.name,
   device: runtime.device,
-  ...(imageSize && { imageSize }),
+  ...(imageSizeAsked && imageSize && { imageSize }),
 });
 
 /** The config of a fit, in plain JSON. */
@@ -91,7 +91,7 @@ export async function checkRun(store: RunStore, config: RunConfig, data: Dataset
   const found = [
     ...differences(stored.model, config.model, "model"),
     ...differences(stored.options, config.options, "options"),
-    ...differences(comparable(known), comparable(plain(data.describe()) as Json), "data"),
+    ...dataDifferences(known, plain(data.describe()) as Json, "data"),
   ];
   refuseDifferences("run", found);
   return true;
@@ -162,10 +162,24 @@ export async function readDescription(store: RunStore): Promise<Json | undefined
   return text === undefined ? undefined : (parseJson(text, fileOf(store, DATA)) as Json);
 }
 
-/** Where a folder lies and which other files lie in it does not change the data. */
-const NOT_COMPARED = ["folder", "path", "ignored"];
+/** Where a folder lies and which other files lie in it does not change the data; contents are compared file by file. */
+const NOT_COMPARED = ["folder", "path", "ignored", "content"];
 
-export const comparable = (description: Json): Json =>
+/** What differs between what the data said of itself and what it says now. */
+export function dataDifferences(stored: Json, given: Json, place: string): string[] {
+  const [before, now] = [stored, given].map((described) => (isObject(described) ? described["content"] : undefined));
+  // A run that was begun before contents were kept has none.
+  const changed =
+    isObject(before) && isObject(now)
+      ? Object.keys(now).filter((file) => before[file] !== undefined && before[file] !== now[file])
+      : [];
+  return [
+    ...differences(comparable(stored), comparable(given), place),
+    ...changed.map((file) => `${place}: the content of ${file} is another than when it was begun`),
+  ];
+}
+
+const comparable = (description: Json): Json =>
   isObject(description)
     ? Object.fromEntries(Object.entries(description).filter(([key]) => !NOT_COMPARED.includes(key)))
     : description;
@@ -180,6 +194,7 @@ export function differences(stored: Json | undefined, given: Json | undefined, p
     return [...keys].flatMap((key) => differences(stored[key], given[key], `${place}.${key}`));
   }
   if (JSON.stringify(stored) === JSON.stringify(given)) return [];
+  if (isFewNumbers(stored) && isFewNumbers(given)) return [`${place}: ${show(stored)} in the run, ${show(given)} now`];
   if (!Array.isArray(stored) || !Array.isArray(given))
     return [`${place}: ${show(stored)} in the run, ${show(given)} now`];
   const without = (all: readonly Json[], others: readonly Json[]) => {
@@ -198,6 +213,10 @@ export function differences(stored: Json | undefined, given: Json | undefined, p
 }
 
 const show = (value: Json | undefined): string => (value === undefined ? "not given" : JSON.stringify(value));
+
+/** A size, a range, weights of classes: such numbers belong together. */
+const isFewNumbers = (value: Json | undefined): boolean =>
+  Array.isArray(value) && value.length <= 8 && value.every((item) => typeof item === "number");
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);

@@ -128,6 +128,19 @@ describe("resume", () => {
     }
   });
 
+  test("remembers that it is not to be merged", async () => {
+    const begun = await run(model, await data(), { ...small, out, merge: false, stopAfter: "train" });
+    expect(begun.toMerge).toBe(false);
+    expect(JSON.parse(await text(out, "config.json")).origin).toMatchObject({ merge: false });
+    expect((await resume(out, { runtime, stopAfter: "search" })).toMerge).toBe(false);
+    // Another run in the same supernet is one of its own.
+    const other = `${out}-other`;
+    expect((await search(out, { runtime, out: other, budget: 200, stopAfter: "search" })).toMerge).toBe(true);
+    const unmerged = `${out}-unmerged`;
+    await search(out, { runtime, out: unmerged, merge: false, stopAfter: "search" });
+    expect((await resume(unmerged, { runtime })).toMerge).toBe(false);
+  });
+
   test("takes a runtime of its own where none is given", async () => {
     await run(model, await data(), { ...small, out, stopAfter: "train" });
     const result = await resume(out);

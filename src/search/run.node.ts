@@ -30,12 +30,16 @@ export interface FitToFolderOptions extends Omit<FitOptions, "store" | "origin">
    * on. Default: nothing is kept.
    */
   readonly out?: string;
+  /** Whether the result is to be merged, for who goes on with the run: its folder remembers it. Default: true. */
+  readonly merge?: boolean;
 }
 
 /** A fit that has come to its end, or to where it was to stop. */
 export interface Run extends FitResult {
   /** The run's folder, if it has one. */
   readonly folder: string | undefined;
+  /** It was begun to be merged, as `merge` of {@link fit} said. */
+  readonly toMerge: boolean;
   /**
    * Writes the adapted model as a plain one of the original shape, after comparing both on examples of the data.
    * @throws {GloraError} MERGE if they disagree: no folder is left behind; USAGE for the base's own folder
@@ -58,14 +62,15 @@ export interface Run extends FitResult {
  *   saying what differs; ABORTED after saving, when the signal is given
  */
 export async function fit(model: Model, data: Dataset, o: FitToFolderOptions = {}): Promise<Run> {
-  const { out, ...options } = o;
-  if (out === undefined) return asRun(await fitInStore(model, data, options), data, undefined);
+  const { out, merge = true, ...options } = o;
+  const begun = { folder: out, toMerge: merge };
+  if (out === undefined) return asRun(await fitInStore(model, data, options), data, begun);
   const { folder } = (data.describe() ?? {}) as { readonly folder?: unknown };
   await refuseInside(out, model.folder.path, typeof folder === "string" ? folder : undefined);
   await refuseOtherContent(out);
   const store = folderStore(out);
-  const origin = { glora: packageVersion(), node: process.version, cwd: process.cwd() };
-  const run = asRun(await fitInStore(model, data, { ...options, origin, store }), data, out);
+  const origin = { glora: packageVersion(), node: process.version, cwd: process.cwd(), ...(!merge && { merge }) };
+  const run = asRun(await fitInStore(model, data, { ...options, origin, store }), data, begun);
   const adapter = join(out, "adapter");
   const finished = (await store.read("result.json")) !== undefined;
   if (finished && (await contentOf(adapter)).length === 0) await run.save(adapter);
@@ -112,6 +117,7 @@ export async function resume(path: string, o: ResumeOptions = {}): Promise<Run> 
         adapter: { ...(await openAdapterPath(from(adapter))), name: adapter },
       }),
       ...hooks,
+      merge: config.origin["merge"] !== false,
       out: path,
     });
   } catch (thrown) {
@@ -138,6 +144,8 @@ export interface SearchOptions extends ResumeOptions, Pick<FitOptions, "budget" 
   readonly taskFitness?: TaskFitnessSettings;
   /** A new run that takes the trained supernet over. Default: the run itself goes on. */
   readonly out?: string;
+  /** Whether the result is to be merged. Default: as the run was begun; a new one is. */
+  readonly merge?: boolean;
 }
 
 /**
@@ -147,7 +155,7 @@ export interface SearchOptions extends ResumeOptions, Pick<FitOptions, "budget" 
  * @throws {GloraError} USAGE if other settings are given and the run has already begun its search; and as {@link resume}
  */
 export async function search(path: string, o: SearchOptions = {}): Promise<Run> {
-  const { out, budget, further, search: given, taskFitness: tasks, ...hooks } = o;
+  const { out, merge, budget, further, search: given, taskFitness: tasks, ...hooks } = o;
   const search = tasks ? { ...SEARCH_BY_TASKS, ...given } : given;
   const taskFitness = tasks && { ...tasks, data: resolvePath(tasks.data) };
   if (taskFitness) await fitnessQuestions(await taskFitnessIn(taskFitness)); // what is wrong with them is told first
@@ -180,6 +188,7 @@ export async function search(path: string, o: SearchOptions = {}): Promise<Run> 
   await writeConfig(target, {
     ...config,
     options: { ...config.options, ...(Object.fromEntries(asked) as JsonObject) },
+    origin: { ...config.origin, merge: merge ?? (out === undefined ? config.origin["merge"] : undefined) },
   });
   try {
     return await resume(out ?? path, hooks);
@@ -269,7 +278,7 @@ export async function refuseInside(out: string, model: string | undefined, data:
       );
 }
 
-function asRun(result: FitResult, data: Dataset, folder: string | undefined): Run {
+function asRun(result: FitResult, data: Dataset, begun: Pick<Run, "folder" | "toMerge">): Run {
   const { adapted, genome } = result;
   const { model } = adapted;
   const requireStructure = (): void => {
@@ -278,7 +287,7 @@ function asRun(result: FitResult, data: Dataset, folder: string | undefined): Ru
   };
   return {
     ...result,
-    folder,
+    ...begun,
     async merge(out, o = {}) {
       requireStructure();
       return mergeModel(adapted, out, { ...o, inputs: await mergeInputs(model, data) });

@@ -9,7 +9,7 @@ import type { Rng } from "../base/rng.js";
  */
 export function dropPathRates(rate: number, depth: number): number[] {
   if (!(rate >= 0 && rate < 1)) {
-    throw new GloraError("USAGE", `dropPath is a probability: expected 0 ≤ dropPath < 1, got ${rate}.`, { rate });
+    throw new GloraError("USAGE", `dropPath is a probability: expected 0 up to, but not, 1, got ${rate}.`, { rate });
   }
   if (depth < 2) return new Array<number>(depth).fill(0);
   const last = Math.fround(rate);

@@ -32,6 +32,21 @@ test("the rate follows a change of pace", () => {
   expect(run(300, 1)).toBeCloseTo(1, 3);
 });
 
+test("time that is left out does not slow the rate", () => {
+  let time = 0;
+  const tracker = trackProgress(10, () => time);
+  const step = () => {
+    time += 2;
+    return tracker.advance();
+  };
+  step();
+  time += 600; // a validation
+  tracker.skip();
+  const { rate, secondsLeft } = step();
+  expect(rate).toBeCloseTo(0.5, 10);
+  expect(secondsLeft).toBeCloseTo(16, 10);
+});
+
 test("work done before an interruption counts as done, not towards the rate", () => {
   let time = 0;
   const tracker = trackProgress(100, () => time, 90);

@@ -11,6 +11,8 @@ export interface Progress {
 export interface ProgressTracker {
   /** Counts `items` as done now. */
   advance(items?: number): Progress;
+  /** Leaves out the time since the last call: what passed was no work on items. */
+  skip(): void;
 }
 
 /** Seconds after which a measured stretch of work counts 1/e as much. */
@@ -41,6 +43,9 @@ export function trackProgress(total: number, now: () => number, done = 0): Progr
       const rate = seconds > 0 && items > 0 ? items / seconds : undefined;
       const secondsLeft = rate === undefined ? undefined : Math.max(0, total - count) / rate;
       return { done: count, total, rate, secondsLeft };
+    },
+    skip() {
+      last = now();
     },
   };
 }

@@ -390,7 +390,9 @@ test("activations that are computed again train to the same bits; a memory limit
     ...runtime,
     device: runtime.device,
     open: (graph, more) => {
-      if (more?.name === "training") opened.push(graph.nodes.filter(({ name }) => name.endsWith("@again")).length);
+      // What costs next to nothing is computed again in any case; attention only where memory is short.
+      const again = graph.nodes.filter(({ name, op }) => op === "Softmax" && name.endsWith("@again"));
+      if (more?.name === "training") opened.push(again.length);
       return runtime.open(graph, more);
     },
   };
@@ -398,6 +400,5 @@ test("activations that are computed again train to the same bits; a memory limit
     const adapted = newSupernet();
     await train({ ...adapted, model: { ...adapted.model, runtime: watching } }, splits, { ...o, memoryLimit });
   }
-  expect(opened[0]).toBeGreaterThan(10);
-  expect(opened[1]).toBe(0);
+  expect(opened).toEqual([2, 0]); // of the model's two blocks, or of none
 });

@@ -295,7 +295,7 @@ const diverged = (loss: "training" | "validation", step: number): GloraError =>
     "CONFIG",
     `The ${loss} loss after ${counted(step, "step")} is not finite: training has diverged. Lower the learning rate, lengthen the ` +
       "warm-up, or limit the gradient norm (clipNorm).",
-    { step },
+    { step, option: "clipNorm" },
   );
 
 /** What a part of a step is fed with, beside the trained numbers. */

@@ -1,6 +1,6 @@
 /** Our adapters as PEFT's: LoRA or GLORA, whichever says the same function. */
 import { GloraError } from "../../base/errors.js";
-import { fromFloat32 } from "../../formats/float.js";
+import { fromFloat32 } from "../../base/float.js";
 import { encodeSafetensors } from "../../formats/safetensors-writer.js";
 import type { Model } from "../../models/model.js";
 import { readWeight } from "../../models/weights.js";

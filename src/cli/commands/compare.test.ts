@@ -54,7 +54,7 @@ test("compares, writes its tables and goes on; with --json it prints what result
 
     const other = await compare(out, "--batch-size", "4");
     expect(other).toMatchObject({ code: 1, stdout: "" });
-    expect(other.stderr).toContain("options.train.batchSize: not given in the run, 4 now");
+    expect(other.stderr).toContain("  --batch-size: not given in the run, 4 now");
   } finally {
     await rm(out, { recursive: true });
   }

@@ -2,7 +2,6 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { openAdapterPath } from "../../adapters/adapter-file.node.js";
-import { attachAdapter } from "../../adapters/attach.js";
 import { GloraError, messageOf } from "../../base/errors.js";
 import { openData } from "../../data/open.node.js";
 import { evaluateTasks } from "../../evaluation/tasks/evaluate-tasks.node.js";
@@ -14,7 +13,7 @@ import { type ProgressTracker, trackProgress } from "../../training/progress.js"
 import { type Context, defineCommand } from "../command.js";
 import { dataSourceOf } from "../data-sources.js";
 import { metricsTable } from "../metrics-table.js";
-import { openModelFor } from "../open-model.js";
+import { attachFor, openModelFor } from "../open-model.js";
 import { given, option, optionOr, required, type ValuesOf } from "../options.js";
 import { dataOptions, modelOptions } from "../shared-options.js";
 import { tasksTable } from "../tasks-table.js";
@@ -86,7 +85,7 @@ export const evalCommand = defineCommand({
     selectTasks(tasks ?? []); // a name that is not known is told before anything is opened
     const model = await openModelFor(context, path, given({ config, device, imageSize }));
     try {
-      const subject = adapter === undefined ? model : await attachAdapter(model, await openAdapterPath(adapter));
+      const subject = adapter === undefined ? model : await attachFor(context, model, await openAdapterPath(adapter));
       if (languages) await scoreLanguage(subject, values, context);
       else await scoreExamples(subject, data!, values, context);
     } finally {

@@ -1,8 +1,7 @@
 import { openAdapterPath } from "../../adapters/adapter-file.node.js";
-import { attachAdapter } from "../../adapters/attach.js";
 import { exportPeft } from "../../adapters/interchange/export-peft.node.js";
 import { defineCommand } from "../command.js";
-import { openModelFor } from "../open-model.js";
+import { attachFor, openModelFor } from "../open-model.js";
 import { given, option, required } from "../options.js";
 import { modelOptions } from "../shared-options.js";
 import { oneOf, parseText } from "../values.js";
@@ -30,7 +29,7 @@ export const exportAdapter = defineCommand({
   async run({ model: path, adapter: folder, out, type: wanted, config, device, imageSize }, context) {
     const model = await openModelFor(context, path, given({ config, device, imageSize }));
     try {
-      const adapted = await attachAdapter(model, await openAdapterPath(folder));
+      const adapted = await attachFor(context, model, await openAdapterPath(folder));
       const type = await exportPeft(adapted, out, wanted);
       context.emit({ exported: out, type });
       context.print(`Exported as ${type}: ${out}`);

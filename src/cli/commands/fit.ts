@@ -5,7 +5,7 @@ import { openData } from "../../data/open.node.js";
 import { contentOf, removePartial } from "../../formats/folder.node.js";
 import type { Model } from "../../models/model.js";
 import type { FitOptions } from "../../search/fit.js";
-import { fit as fitRun, type Run, taskFitnessIn } from "../../search/run.node.js";
+import { type FitToFolderOptions, fit as fitRun, type Run, taskFitnessIn } from "../../search/run.node.js";
 import type { TaskFitnessSettings } from "../../search/task-fitness.js";
 import { type Context, defineCommand } from "../command.js";
 import { dataSourceOf } from "../data-sources.js";
@@ -76,6 +76,7 @@ export const fit = defineCommand({
         ...planningOf(values),
         ...searchOf(values),
         ...(tasks && { taskFitness: await taskFitnessIn(tasks) }),
+        merge: values.merge,
       },
       values.merge,
     );
@@ -112,7 +113,12 @@ export const train = defineCommand({
 
 type RunValues = ValuesOf<typeof runOptions & typeof trainOptions & typeof augmentOptions & typeof modelOptions>;
 
-async function startRun(values: RunValues, context: Context, options: FitOptions, merge: boolean): Promise<void> {
+async function startRun(
+  values: RunValues,
+  context: Context,
+  options: FitToFolderOptions,
+  merge: boolean,
+): Promise<void> {
   const data = await openData(dataSourceOf(values.data, values));
   const model = await openModelFor(
     context,
@@ -140,6 +146,17 @@ async function startRun(values: RunValues, context: Context, options: FitOptions
   } finally {
     await model.runtime.dispose();
   }
+}
+
+/** Finishes a run that was gone on with: it is merged unless that is refused now, or was when it was begun. */
+export async function finishBegunRun(run: Run, context: Context, merge: boolean): Promise<void> {
+  await finishRun(run, context, merge && run.toMerge);
+  if (!merge || run.toMerge || !run.genome) return;
+  const { name } = run.adapted.model;
+  context.note(
+    `Not merged: the run was begun with --no-merge. Merge it with: glora merge --model ${name} --adapter ` +
+      `${run.folder}/adapter --out FOLDER`,
+  );
 }
 
 /** Draws a run, merges it where it is to be merged and was not merged before, and reports it. */

@@ -35,7 +35,7 @@ test.skipIf(noStories)("generate: a text of the argument or of standard input go
 test.skipIf(noStories)("generate: options that cannot be", async () => {
   const { code, stderr } = await typed(["generate", stories, "a", "--top-p", "0"]);
   expect(code).toBe(2);
-  expect(stderr).toContain("topP must be above 0 and at most 1, not 0.");
+  expect(stderr).toContain("--top-p must be above 0 and at most 1, not 0.");
 });
 
 test.skipIf(noStories)("chat: a base model without a template says so", async () => {

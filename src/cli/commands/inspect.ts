@@ -67,9 +67,9 @@ export const inspect = defineCommand({
 
 function describe(facts: ModelFacts, paint: Paint): string {
   const { name, family, parameters, layers, head, labels, input, methods, budgets } = facts;
-  const some = labels?.slice(0, 5).join(", ");
+  const some = labels?.slice(0, 5).join("; ");
   const classes = head
-    ? `${head.layers.at(-1)!.name}, ${head.out} outputs${some ? ` (${some}${head.out > 5 ? ", …" : ""})` : ""}`
+    ? `${head.layers.at(-1)!.name}, ${head.out} outputs${some ? ` (${some}${head.out > 5 ? "; …" : ""})` : ""}`
     : "none";
   const overview = table(
     ["", ""],

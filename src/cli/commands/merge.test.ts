@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { fromFloat32 } from "../../formats/float.js";
+import { fromFloat32 } from "../../base/float.js";
 import { writeSafetensors } from "../../formats/safetensors-file.node.js";
 import { typed } from "../cli.fixtures.js";
 

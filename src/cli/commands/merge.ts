@@ -1,5 +1,4 @@
 import { openAdapterPath, verifyBase } from "../../adapters/adapter-file.node.js";
-import { attachAdapter } from "../../adapters/attach.js";
 import { mergeModel } from "../../adapters/export.node.js";
 import { rngStream } from "../../base/rng.js";
 import type { Tensor } from "../../base/tensor.js";
@@ -11,7 +10,7 @@ import { givenTexts, unlabelledTexts } from "../../data/text/unlabelled-texts.no
 import type { Model } from "../../models/model.js";
 import { defineCommand } from "../command.js";
 import { mergeLines } from "../merge-lines.js";
-import { openModelFor } from "../open-model.js";
+import { attachFor, openModelFor } from "../open-model.js";
 import { flag, given, option, required } from "../options.js";
 import { modelOptions } from "../shared-options.js";
 import { oneOf, parseText } from "../values.js";
@@ -54,8 +53,8 @@ export const merge = defineCommand({
     try {
       const file = await openAdapterPath(folder);
       if (verify) await verifyBase(file.manifest.base, model.folder);
-      const adapted = await attachAdapter(model, file);
-      const inputs = await someInputs(data, model);
+      const adapted = await attachFor(context, model, file);
+      const inputs = await someInputs(data, adapted.model);
       const result = await mergeModel(adapted, out, { inputs, ...given({ dtype }) });
       context.emit({
         merged: out,

@@ -1,13 +1,12 @@
 import { openAdapterPath } from "../../adapters/adapter-file.node.js";
-import { attachAdapter } from "../../adapters/attach.js";
-import type { Split } from "../../data/dataset.js";
+import type { InputSpec, Split } from "../../data/dataset.js";
 import { imageFiles } from "../../data/image-files.node.js";
+import { passedOver } from "../../data/image-tree.node.js";
 import { unlabelledTexts } from "../../data/text/unlabelled-texts.node.js";
 import { type Prediction, predict as predictSplit } from "../../evaluation/predict.js";
-import type { Model } from "../../models/model.js";
 import { trackProgress } from "../../training/progress.js";
 import { type Context, defineCommand } from "../command.js";
-import { openModelFor } from "../open-model.js";
+import { attachFor, openModelFor } from "../open-model.js";
 import { given, option, optionOr, required } from "../options.js";
 import { dataOptions, modelOptions } from "../shared-options.js";
 import { parsePositive, parseText } from "../values.js";
@@ -47,13 +46,14 @@ export const predict = defineCommand({
   async run({ model: path, data, adapter: folder, batchSize, config, device, imageSize, ...texts }, context) {
     const model = await openModelFor(context, path, given({ config, device, imageSize }));
     try {
-      const subject = folder === undefined ? model : await attachAdapter(model, await openAdapterPath(folder));
+      const subject = folder === undefined ? model : await attachFor(context, model, await openAdapterPath(folder));
+      const { input } = "model" in subject ? subject.model : subject;
       const split =
-        model.input.kind === "text"
-          ? await textSplit(model, data, given(texts), context)
-          : await imageSplit(model, data, context);
+        input.kind === "text"
+          ? await textSplit(input, data, given(texts), context)
+          : await imageSplit(input, data, context);
       const tracker = trackProgress(split.size, () => performance.now() / 1000);
-      const unit = model.input.kind;
+      const unit = input.kind;
       for await (const prediction of predictSplit(subject, split, { batchSize, signal: context.signal })) {
         context.emit(prediction);
         context.print(`${prediction.file}  ${spoken(prediction)}`);
@@ -65,23 +65,20 @@ export const predict = defineCommand({
   },
 });
 
-async function imageSplit(model: Model, data: string, context: Context): Promise<Split> {
+async function imageSplit(input: InputSpec, data: string, context: Context): Promise<Split> {
   const images = await imageFiles(data);
-  const count = images.ignored.length;
-  if (count > 0)
-    context.note(
-      count === 1 ? "1 file is no image that can be read." : `${count} files are no images that can be read.`,
-    );
-  return images.prepare(model.input);
+  const note = passedOver({ others: images.ignored });
+  if (note !== undefined) context.note(note);
+  return images.prepare(input);
 }
 
 async function textSplit(
-  model: Model,
+  input: InputSpec,
   data: string,
   options: Parameters<typeof unlabelledTexts>[1],
   context: Context,
 ): Promise<Split> {
-  const { split, truncated } = await (await unlabelledTexts(data, options)).prepare(model.input);
+  const { split, truncated } = await (await unlabelledTexts(data, options)).prepare(input);
   if (truncated > 0) context.note(`${truncated} of ${split.size} texts lose their end to the limit of tokens.`);
   return split;
 }

@@ -2,9 +2,9 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fromFloat32 } from "../../base/float.js";
 import { rngStream } from "../../base/rng.js";
 import { openFile } from "../../formats/file.node.js";
-import { fromFloat32 } from "../../formats/float.js";
 import { readBytes, readFloat32, readSafetensors } from "../../formats/safetensors.js";
 import { encodeSafetensors } from "../../formats/safetensors-writer.js";
 import { typed } from "../cli.fixtures.js";

@@ -4,7 +4,7 @@ import { given, option, unless } from "../options.js";
 import { savingTo } from "../run-report.js";
 import { searchOptions, structureOptions, taskFitnessOptions } from "../shared-options.js";
 import { parseText } from "../values.js";
-import { finishRun, taskFitnessOf } from "./fit.js";
+import { finishBegunRun, taskFitnessOf } from "./fit.js";
 
 export const search = defineCommand({
   name: "search",
@@ -33,12 +33,13 @@ export const search = defineCommand({
         ...given({ out, budget, taskFitness }),
         ...(Object.keys(settings).length > 0 && { search: settings }),
         ...(!further && { further: false as const }),
+        ...(!merge && { merge }),
         signal: context.signal,
         onProgress: context.onEvent,
       }),
     );
     try {
-      await finishRun(run, context, merge);
+      await finishBegunRun(run, context, merge);
     } finally {
       await run.adapted.model.runtime.dispose();
     }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -61,6 +62,10 @@ describe("language records", () => {
     const data = await textData(root, { split: { test: 0 } });
     expect(data.task).toEqual({ kind: "language" });
     expect(data.describe()).toMatchObject({ kind: "text", format, splits: { validation: ["dev.jsonl:1"], test: [] } });
+    const hash = (content: string) => createHash("sha256").update(content).digest("hex");
+    expect(data.describe()).toMatchObject({
+      content: { "train.jsonl": hash(jsonl([record, record])), "dev.jsonl": hash(jsonl([record])) },
+    });
     const template =
       "{% for m in messages %}{{ m.role + ':' + m.content + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
     const tokenizer = await smallTokenizer("qwen2", { eos_token: "<|im_end|>", chat_template: template });

@@ -1,5 +1,7 @@
 import { basename, resolve } from "node:path";
 import { GloraError, messageOf } from "../../base/errors.js";
+import { openFile } from "../../formats/file.node.js";
+import { sha256Hex } from "../../formats/sha256.node.js";
 import { type SplitName, splitNames } from "../dataset.js";
 import { dataError } from "../problems.js";
 import { type Shares, splitClass } from "../stratify.js";
@@ -24,7 +26,8 @@ export async function textData(path: string, options: TextOptions = {}): Promise
   const twice = options.labels?.find((label, i, all) => all.indexOf(label) < i);
   if (twice !== undefined) throw new GloraError("USAGE", `The label ${show(twice)} stands twice among the labels.`);
   const problems: string[] = [];
-  const read = await readSplits(await textFilesOf(path), options, problems);
+  const files = await textFilesOf(path);
+  const read = await readSplits(files, options, problems);
   const first = read.train.records[0];
   if (!first)
     throw dataError(
@@ -51,7 +54,8 @@ export async function textData(path: string, options: TextOptions = {}): Promise
   if (format !== "classification") {
     const examples = mapSplits(read, (file) => languageExamples(file, format, problems));
     const parted = format === "text" ? partText(examples, share) : examples;
-    return textDataset({ ...base, kind: "language", splits: finish(parted, () => "") });
+    const splits = finish(parted, () => "");
+    return textDataset({ ...base, content: await contentOf(files), kind: "language", splits });
   }
   const columns = columnsFor(read.train, options);
   if (typeof columns === "string") throw dataError(`"${path}" cannot be used as text data:`, [...problems, columns]);
@@ -60,7 +64,7 @@ export async function textData(path: string, options: TextOptions = {}): Promise
   if (task.kind !== "regression" && task.kind !== "similarity" && named.length < (task.kind === "classes" ? 2 : 1))
     problems.push(`at least two classes are needed; found ${named.length === 0 ? "none" : `only "${named[0]}"`}`);
   const splits = finish(labelled.examples, ({ label }) => named[label] ?? "");
-  return textDataset({ ...base, kind: "labelled", task, columns, splits });
+  return textDataset({ ...base, content: await contentOf(files), kind: "labelled", task, columns, splits });
 }
 
 type Files = { readonly train: TextFile } & Readonly<Partial<Record<SplitName, TextFile>>>;
@@ -86,6 +90,14 @@ async function readSplits(files: SplitFiles, o: TextOptions, problems: string[])
     };
   }
   return read as Files;
+}
+
+/** What tells the files from others of their names. */
+async function contentOf(files: SplitFiles): Promise<Record<string, string>> {
+  const content: Record<string, string> = {};
+  for (const split of splitNames)
+    for (const file of files[split]) content[basename(file)] = await sha256Hex(await openFile(file));
+  return content;
 }
 
 const mapSplits = <T>(files: Files, map: (file: TextFile) => readonly T[]): Record<SplitName, readonly T[]> => ({

@@ -60,6 +60,8 @@ export type TextDatasetOptions = {
   readonly share: Shares;
   readonly seed: number;
   readonly format: string;
+  /** SHA-256 of each file that the records come from, by its name. */
+  readonly content: Readonly<Record<string, string>>;
 } & (
   | { readonly kind: "language"; readonly splits: Readonly<Record<SplitName, readonly LanguageExample[]>> }
   | {
@@ -88,6 +90,7 @@ export function textDataset(o: TextDatasetOptions): TextDataset {
       share: o.share,
       seed: o.seed,
       format: o.format,
+      content: o.content,
       ...(o.kind === "labelled" && { columns: o.columns }),
       ...("labels" in task && { labels: task.labels }),
       splits: Object.fromEntries(splitNames.map((split) => [split, o.splits[split].map(({ place }) => place)])),

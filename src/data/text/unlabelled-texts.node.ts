@@ -108,7 +108,10 @@ function textColumns(fields: readonly string[], unnamed: boolean, o: UnlabelledO
   const [only, other] = fields;
   if (o.textColumn === undefined && only !== undefined && other === undefined) return { text: only };
   if (unnamed && o.textColumn === undefined)
-    return `its ${fields.length} columns have no names: number the one that holds the texts, as textColumn`;
+    return (
+      `its ${fields.length} columns have no name that is known: say which holds the texts (textColumn), by its number, or by ` +
+      "its name in the first row"
+    );
   // Of texts alone no label is asked for, as where pairs of texts are compared.
   const found = columnsOf(fields, { ...o, task: "similarity" });
   if (typeof found === "string" && o.textColumn === undefined)

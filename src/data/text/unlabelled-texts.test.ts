@@ -34,7 +34,7 @@ test.each<[string, string, string, Parameters<typeof unlabelledTexts>[1]]>([
 
 test("what cannot be read is told with its line", async () => {
   await expect(texts("h.tsv", "x\tgood\ny\tbad\n")).rejects.toThrow(
-    "its 2 columns have no names: number the one that holds the texts, as textColumn",
+    "its 2 columns have no name that is known: say which holds the texts (textColumn), by its number, or by its name in the first row",
   );
   await expect(texts("i.csv", "id,output,prompt\n1,2,3\n")).rejects.toThrow(
     "it cannot be told which column holds the texts; the columns are id, output, prompt. Name it as textColumn.",

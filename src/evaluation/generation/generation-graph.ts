@@ -1,7 +1,7 @@
 /** The graph of a language model that goes on from the keys and values of the tokens before. */
 import { addDims } from "../../ir/dim.js";
 import type { Graph, Value } from "../../ir/graph.js";
-import type { KeyValue, Model } from "../../models/model.js";
+import type { KeyValue, Model, Present } from "../../models/model.js";
 import { Weights } from "../../models/weights.js";
 import { createBuilder } from "../../ops/index.js";
 import type { Adapt } from "../tasks/scoring-graph.js";
@@ -14,7 +14,6 @@ type GrowingInputs = Readonly<Record<string, string>>;
  *
  *     input_ids, position_ids   int64 [batch, tokens];  attention_mask  int64 [batch, past + tokens], 0 is padding
  *     scored                    int32 [rows]: indices into batch·tokens  →  logits [rows, vocabulary]
- *     new_at                    int32 [tokens]: past, past + 1, …
  *     past.<layer>.key, .value  float32 [past, batch, heads, head width]
  *
  * and `new.<layer>.key`, `.value` [tokens, batch, heads, head width]. Time is the first axis: the cache grows at its end and
@@ -34,7 +33,6 @@ export function generationGraph(
     position_ids: g.input("position_ids", "int64", ["batch", "tokens"]),
     scored: g.input("scored", "int32", ["rows"]),
   };
-  const newAt = g.input("new_at", "int32", ["tokens"]);
   const memory: Record<string, string> = {};
   const past = Array.from({ length: layers }, (_, layer): KeyValue => {
     const read = (part: string): Value => {
@@ -44,13 +42,12 @@ export function generationGraph(
     };
     return { key: read("key"), value: read("value") };
   });
-  const present: KeyValue[] = [];
+  const present: Present[] = [];
   const features = model.trunk(g, weights, inputs, { cache: { past, present } });
   g.output("logits", model.logits(g, weights, features));
-  present.forEach(({ key, value }, layer) => {
-    const added = (all: Value): Value => g.transpose(g.gather(all, newAt, 2), [2, 0, 1, 3]);
-    g.output(`new.${layer}.key`, added(key));
-    g.output(`new.${layer}.value`, added(value));
+  present.forEach(({ added: { key, value } }, layer) => {
+    g.output(`new.${layer}.key`, g.transpose(key, [2, 0, 1, 3]));
+    g.output(`new.${layer}.value`, g.transpose(value, [2, 0, 1, 3]));
   });
   return { graph: adapted?.(g.graph) ?? g.graph, memory };
 }

@@ -273,23 +273,22 @@ class Writer implements TextGenerator {
     signal: AbortSignal | undefined,
   ): Promise<Float32Array<ArrayBuffer>> {
     const [batch, tokens] = [rows.length, rows[0]!.length];
-    const int64 = (width: number, value: (row: number, column: number) => number): Tensor => ({
+    const int64 = (width: number): Tensor & { readonly data: BigInt64Array } => ({
       dtype: "int64",
       shape: [batch, width],
-      data: BigInt64Array.from({ length: batch * width }, (_, i) => BigInt(value(Math.floor(i / width), i % width))),
+      data: new BigInt64Array(batch * width),
     });
-    const int32 = (values: number[]): Tensor => ({
-      dtype: "int32",
-      shape: [values.length],
-      data: Int32Array.from(values),
+    const [ids, positions, mask] = [int64(tokens), int64(tokens), int64(past + tokens)];
+    rows.forEach((row, i) => {
+      row.forEach((id, k) => {
+        ids.data[i * tokens + k] = BigInt(id);
+        positions.data[i * tokens + k] = BigInt(Math.max(0, past + k - paddings[i]!));
+      });
+      mask.data.fill(1n, i * (past + tokens) + paddings[i]!, (i + 1) * (past + tokens));
     });
-    const feeds = {
-      input_ids: int64(tokens, (row, k) => rows[row]![k]!),
-      position_ids: int64(tokens, (row, k) => Math.max(0, past + k - paddings[row]!)),
-      attention_mask: int64(past + tokens, (row, k) => (k < paddings[row]! ? 0 : 1)),
-      scored: int32(rows.map((_, row) => (row + 1) * tokens - 1)),
-      new_at: int32(Array.from({ length: tokens }, (_, k) => past + k)),
-    };
+    const last = Int32Array.from(rows, (_, i) => (i + 1) * tokens - 1);
+    const scored: Tensor = { dtype: "int32", shape: [batch], data: last };
+    const feeds = { input_ids: ids, position_ids: positions, attention_mask: mask, scored };
     const { logits } = await this.session.run(feeds, { remember: past, ...(signal && { signal }) });
     return logits!.data as Float32Array<ArrayBuffer>;
   }

@@ -1,7 +1,9 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { arcEasy } from "./arc.js";
 import { hellaswag } from "./hellaswag.js";
 import { hubTasks } from "./hub-data.node.js";
@@ -110,4 +112,97 @@ test.each<[string, () => Promise<Response>, RegExp]>([
   await expect(fetched).rejects.toThrow(
     /put its files \(https:\/\/huggingface\.co\/datasets\/Rowan\/hellaswag\) into DIR\/Rowan\/hellaswag\/ as validation\.parquet or validation\.jsonl and give --task-data DIR;/,
   );
+});
+
+describe("a hub that answers over HTTP", () => {
+  type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+  const closing: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close();
+  });
+
+  async function serve(answers: Readonly<Record<string, Answer>>): Promise<string> {
+    const server = createServer((request, response) => {
+      const answer = answers[request.url!];
+      if (answer) answer(request, response);
+      else response.writeHead(404).end("no such page");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    closing.push(() => new Promise((resolve) => server.close(resolve)));
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  const LIST = "/api/datasets/Rowan/hellaswag/parquet";
+  const part = (i: number): string => `${LIST}/default/validation/${i}.parquet`;
+  const list =
+    (...urls: string[]): Answer =>
+    (_, response) =>
+      response.end(JSON.stringify({ default: { validation: urls } }));
+  const listed = list(`https://huggingface.co${part(0)}`, `https://huggingface.co${part(1)}`);
+  const bytes = readFile(parquet);
+  const file: Answer = async (_, response) => response.end(await bytes);
+  /** Says that more comes than does. */
+  const cut: Answer = async (_, response) => {
+    response.writeHead(200, { "content-length": (await bytes).length });
+    response.write((await bytes).subarray(0, 1000), () => response.destroy());
+  };
+  const status =
+    (code: number): Answer =>
+    (_, response) =>
+      response.writeHead(code).end();
+  const fetched = (endpoint: string) =>
+    hubTasks({ cache: join(folder, "cache"), endpoint, token: "secret" })(hellaswag)("validation");
+  const kept = (): Promise<string[]> => readdir(join(folder, "cache", "Rowan/hellaswag")).catch(() => []);
+
+  test("redirects are followed; another host is not shown the key", async () => {
+    const keys: Record<string, string | undefined> = {};
+    const elsewhere = await serve({
+      "/blob": (request, response) => {
+        keys["elsewhere"] = request.headers.authorization;
+        void file(request, response);
+      },
+    });
+    const endpoint = await serve({
+      [LIST]: (request, response) => {
+        keys["list"] = request.headers.authorization;
+        list(`https://huggingface.co${part(0)}`, `${elsewhere}/blob`)(request, response);
+      },
+      [part(0)]: (_, response) => response.writeHead(302, { location: "/cached" }).end(),
+      "/cached": (request, response) => {
+        keys["cached"] = request.headers.authorization;
+        response.writeHead(307, { location: `${elsewhere}/blob` }).end();
+      },
+    });
+    expect(await fetched(endpoint)).toHaveLength(16);
+    expect(keys).toEqual({ list: "Bearer secret", cached: "Bearer secret", elsewhere: undefined });
+    expect(await kept()).toEqual(["validation-00000-of-00002.parquet", "validation-00001-of-00002.parquet"]);
+  });
+
+  test.each<[string, Answer, RegExp]>([
+    ["is cut", cut, /1\.parquet: terminated \(.+\)\. Where/],
+    ["is not there", status(404), /1\.parquet: 404 Not Found\. Where/],
+    ["asks for a key", status(401), /1\.parquet: 401 Unauthorized\. Where .*, HF_TOKEN a key\.$/],
+    ["is another's page", (_, response) => response.end("<html>Sign in</html>"), /1\.parquet.*: .*Parquet.*\. Where/i],
+    [
+      "turns in a circle",
+      (_, response) => response.writeHead(302, { location: part(1) }).end(),
+      /redirect count exceeded/,
+    ],
+  ])("a second file that %s: told, nothing is kept, and the next time all is fetched", async (_, second, reason) => {
+    const answers: Record<string, Answer> = { [LIST]: listed, [part(0)]: file, [part(1)]: second };
+    const endpoint = await serve(answers);
+    const failed = fetched(endpoint);
+    await expect(failed).rejects.toMatchObject({ code: "DATA", message: expect.stringMatching(reason) });
+    await expect(failed).rejects.toThrow(
+      `The validation split of hellaswag cannot be fetched from ${endpoint}: ${endpoint}${part(1)}`,
+    );
+    expect(await kept()).toEqual([]);
+    answers[part(1)] = file;
+    expect(await fetched(endpoint)).toHaveLength(16);
+  });
+
+  test("a list that is none is told with its address", async () => {
+    const endpoint = await serve({ [LIST]: (_, response) => response.end("<html>") });
+    await expect(fetched(endpoint)).rejects.toThrow(`${endpoint}${LIST}: Unexpected token`);
+  });
 });

@@ -8,7 +8,7 @@ import { packageVersion } from "../../base/version.node.js";
 import { contentOf, writeFileAtomic } from "../../formats/folder.node.js";
 import type { Model } from "../../models/model.js";
 import { adapting } from "./adapting.js";
-import { hashText } from "./hash.js";
+import { hashBytes, hashText } from "./hash.js";
 import { selectTasks } from "./index.js";
 import { type ModelScorer, modelScorer } from "./language-scorer.js";
 import type { TaskSource } from "./local-data.node.js";
@@ -150,8 +150,16 @@ function tokensOf({ tokenizer }: ModelScorer) {
 /** Tells models apart: the hashes of the weights, and of the adapter's form and numbers. */
 async function fingerprint(model: Model, adapted: AdaptedModel | undefined): Promise<string> {
   const { sha256 } = await describeBase(model.name, model.folder, model.checkpoint.files);
-  const adapter = adapted && [adapted.space.a, [...(adapted.genome ?? [])], [...adapted.parameters]];
-  return hashText(JSON.stringify([sha256, adapter ?? null]));
+  return hashText(JSON.stringify([sha256, adapted ? await adapterPrint(adapted) : null]));
+}
+
+async function adapterPrint({ space, genome, parameters, replaced = new Map() }: AdaptedModel): Promise<unknown> {
+  const weights: [string, string][] = [];
+  for (const [name, { data }] of replaced) {
+    const bytes = data.kind === "inline" ? data.bytes : await data.source.read(data.offset, data.length);
+    weights.push([name, await hashBytes(bytes)]);
+  }
+  return [space.a, [...(genome ?? [])], await hashBytes(parameters), weights];
 }
 
 const isFile = (out: string): boolean => out.endsWith(".json");

@@ -2,7 +2,7 @@
 import type { Builder } from "../../ir/builder.js";
 import { addDims, type Dim, multiplyDims } from "../../ir/dim.js";
 import type { Graph, Value } from "../../ir/graph.js";
-import type { KeyValue, Model } from "../../models/model.js";
+import type { KeyValue, Model, Present } from "../../models/model.js";
 import { Weights } from "../../models/weights.js";
 import { createBuilder } from "../../ops/index.js";
 
@@ -58,7 +58,7 @@ export function scoringGraph(model: Model, o: ScoringGraphOptions): Graph {
       g.expand(g.input(name, "float32", [1, heads, "prefix", headWidth]), ["texts", heads, "prefix", headWidth]);
     return { key: read(names.key), value: read(names.value) };
   });
-  const present: KeyValue[] = [];
+  const present: Present[] = [];
   let features = model.trunk(g, weights, inputs, { cache: { past, present } }); // [rows, width]
   if (o.branches) features = g.concat([features, branchFeatures(g, model, weights, present, total)], 0);
   pick(g, model.logits(g, weights, features));

@@ -131,6 +131,31 @@ describe.each(cases)("%s", (name) => {
   });
 });
 
+describe.each(cases)("%s with positions", (name) => {
+  test("takes those that it is given, for each text or one row for all", async () => {
+    const model = await openModel(fixtures + name);
+    const reference = await readReference(name);
+    const output = model.head ? "logits" : "features";
+    const expected = valuesOf(reference.get("positioned")!);
+    const found = await runModel(model, given(reference, "position_ids"));
+    expect(distance(valuesOf(found[output]!), expected)).toBeLessThan(1e-5);
+    expect(distance(valuesOf(reference.get(output)!), expected)).toBeGreaterThan(1e-2); // they act
+
+    const { shape, data } = reference.get("position_ids")!;
+    const row = int64([Array.from((data as BigInt64Array).slice(0, shape[1]), Number)]);
+    const shared = await runModel(model, { ...given(reference), position_ids: row });
+    const width = expected.length / shape[0]!;
+    expect(distance(valuesOf(shared[output]!).slice(0, width), expected.slice(0, width))).toBeLessThan(1e-5);
+    expect(distance(valuesOf(shared[output]!).slice(width), expected.slice(width))).toBeGreaterThan(1e-3);
+  });
+});
+
+test("a position that the table does not have is told", async () => {
+  const model = await openModel(`${fixtures}bert`);
+  const run = runModel(model, { input_ids: int64([[4, 5]]), position_ids: int64([[8, 9]]) });
+  await expect(run).rejects.toThrow("position_ids: 9 is none of the model's, which are 0 to 8. Leave them out,");
+});
+
 /** Embeddings and their mean square as a loss, with its gradients. */
 async function runEmbeddings(model: Model, inputs: Record<string, Tensor>): Promise<Record<string, Tensor>> {
   const graph = adaptedGraph(model, { head: "none", loss: { kind: "mse" }, weightGradients: () => true });

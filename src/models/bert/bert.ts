@@ -1,6 +1,7 @@
 /** BERT or one of its kin from a folder of transformers or sentence-transformers as a {@link Model}. */
 import { GloraError } from "../../base/errors.js";
 import type { TextInput } from "../../data/text/text-input.js";
+import { withoutTensors } from "../../formats/checkpoint.js";
 import type { Builder } from "../../ir/builder.js";
 import type { Loss } from "../loss.js";
 import type { Head, LinearLayer, Model } from "../model.js";
@@ -33,6 +34,7 @@ export async function openBert(parts: ModelParts): Promise<Model> {
   const weights = weightsOf(checkpoint);
   const fixed = {
     ...parts,
+    checkpoint: withoutTensors(checkpoint, folder.name, tensors.unused),
     config,
     tensors,
     embedding: await embeddingPooling(folder),
@@ -48,6 +50,8 @@ interface Fixed extends ModelParts {
   readonly tensors: BertTensors;
   /** What an embedding of a text is, where there is no head. */
   readonly embedding: Pooling;
+  /** Inputs that a caller gives, and may leave out. */
+  readonly further?: readonly string[];
 }
 
 interface Varying {
@@ -64,7 +68,7 @@ function headOf({ width }: BertConfig, { head }: BertNames, out: number, pretrai
 
 function bertModel(fixed: Fixed, { weights, head, labels, loss }: Varying): Model {
   const { config, tensors, folder, checkpoint, runtime, rawConfig } = fixed;
-  const { names, ignored } = tensors;
+  const { names, unused } = tensors;
   const { width, tokenTypes } = config;
   const trunk: BertTrunk = { config, names, fixedPadding: true };
   const pooling = !head ? fixed.embedding : names.pooler === undefined ? "first" : "pooler";
@@ -80,7 +84,8 @@ function bertModel(fixed: Fixed, { weights, head, labels, loss }: Varying): Mode
     tokenTypes: tokenTypes > 1,
   };
   const inputs = (g: Builder): BertInputs => {
-    const inputNames = ["input_ids", "attention_mask", ...(tokenTypes > 0 ? ["token_type_ids"] : [])];
+    const types = tokenTypes > 0 ? ["token_type_ids"] : [];
+    const inputNames = ["input_ids", "attention_mask", ...types, ...(fixed.further ?? [])];
     return Object.fromEntries(inputNames.map((name) => [name, g.input(name, "int64", ["batch", "tokens"])]));
   };
   return {
@@ -122,8 +127,12 @@ function bertModel(fixed: Fixed, { weights, head, labels, loss }: Varying): Mode
     },
     async fitInputs(given) {
       checkFeeds(given, config);
-      return this;
+      if (!("position_ids" in given)) return this;
+      return bertModel(
+        { ...fixed, further: ["position_ids"] },
+        { weights, loss, ...(head && { head }), ...(labels && { labels }) },
+      );
     },
-    exportSpec: (o) => exportBert({ config, rawConfig, names, ignored, head, labels, loss }, o),
+    exportSpec: (o) => exportBert({ config, rawConfig, names, unused, head, labels, loss }, o),
   };
 }

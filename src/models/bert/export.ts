@@ -12,7 +12,7 @@ export interface BertToExport {
   readonly rawConfig: Readonly<Record<string, unknown>>;
   readonly names: BertNames;
   /** Tensors of the file that play no part. */
-  readonly ignored: ReadonlySet<string>;
+  readonly unused: readonly string[];
   readonly head: Head | undefined;
   readonly labels: readonly string[] | undefined;
   readonly loss: Loss;
@@ -22,7 +22,7 @@ const TORCH_DTYPES = { F32: "float32", F16: "float16", BF16: "bfloat16" } as con
 
 /** @see transformers 5.23, configuration_utils.py */
 export function exportBert(model: BertToExport, o: ExportOptions): ExportSpec {
-  const { config, rawConfig, names, ignored, head } = model;
+  const { config, rawConfig, names, unused, head } = model;
   const { family } = config;
   const changed: Record<string, unknown> = { ...rawConfig };
   if (o.dtype) changed["torch_dtype" in rawConfig ? "torch_dtype" : "dtype"] = TORCH_DTYPES[o.dtype];
@@ -32,7 +32,7 @@ export function exportBert(model: BertToExport, o: ExportOptions): ExportSpec {
     Object.assign(changed, problemFields(model.labels!, model.loss));
     return {
       config: changed,
-      rename: (name) => (ignored.has(name) ? undefined : nameInClassifier(name, names, family)),
+      rename: (name) => (unused.includes(name) ? undefined : nameInClassifier(name, names, family)),
     };
   }
   if (head || config.labels.length === 0) return { config: changed };

@@ -14,7 +14,10 @@ import { type BertConfig, paddingToken } from "./config.js";
 import type { LayerNames } from "./families.js";
 import type { BertNames } from "./names.js";
 
-/** input_ids, attention_mask and, where the family has them, token_type_ids: int64 [batch, tokens]. */
+/**
+ * input_ids, attention_mask and, where the family has them, token_type_ids: int64 [batch, tokens]; position_ids, unless the
+ * graph is to count them.
+ */
 export type BertInputs = Readonly<Record<string, Value>>;
 
 /** What stands for a text: the mean of its tokens, its first token, or that token through the trunk's pooler. */
@@ -80,7 +83,8 @@ function embed(g: Builder, w: Weights, inputs: BertInputs, trunk: BertTrunk): Va
   const ids = inputs["input_ids"]!;
   const words = look(g, w, names.words, ids, trunk, paddingToken(c)); // [batch, tokens, width]
   const typed = names.types ? g.add(words, look(g, w, names.types, inputs["token_type_ids"]!, trunk)) : words;
-  const placed = g.add(typed, look(g, w, names.positions, positions(g, ids, c), trunk, c.paddingIndex));
+  const places = inputs["position_ids"] ?? positions(g, ids, c);
+  const placed = g.add(typed, look(g, w, names.positions, places, trunk, c.paddingIndex));
   return layerNorm(g, w, names.norm, placed, c, names);
 }
 

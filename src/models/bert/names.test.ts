@@ -30,23 +30,29 @@ const entry = (name: string, shape: number[], dtype: TensorEntry["dtype"] = "F32
 describe.each(readdirSync(fixtures).filter((name) => !name.endsWith(".json")))("%s", (name) => {
   test("every tensor has its place", async () => {
     const { config, tensors } = await open(name);
-    const { layers, ignored } = check(tensors, config);
+    const { layers, unused } = check(tensors, config);
     expect(layers).toHaveLength(6 * config.depth);
     for (const layer of layers) {
       expect(tensors.get(`${layer.name}.weight`)!.shape).toEqual([layer.out, layer.in]);
       expect(tensors.get(`${layer.name}.bias`)!.shape).toEqual([layer.out]);
     }
     // What is left out belongs to the base's own training, or to nobody.
-    for (const tensor of ignored)
-      expect(tensor).toMatch(/^cls\.|^vocab_|position_ids$|^(roberta|mpnet)?\.?pooler\.dense\.(weight|bias)$/);
+    for (const tensor of unused)
+      expect(tensor).toMatch(/^cls\.|^vocab_|^(roberta|mpnet)?\.?pooler\.dense\.(weight|bias)$/);
   });
+});
+
+test("buffers of older checkpoints are let be, and not named", async () => {
+  const { config, tensors } = await open("bert");
+  const older = new Map([...tensors, entry("bert.embeddings.position_ids", [1, 512], "I64")]);
+  expect(check(older, config).unused).toEqual(check(tensors, config).unused);
 });
 
 test("a pooler is BERT's own; RoBERTa's and MPNet's stand behind nothing", async () => {
   const poolerOf = async (name: string) => {
     const { config, tensors } = await open(name);
-    const { names, ignored } = check(tensors, config);
-    return [names.pooler, names.head, [...ignored].filter((tensor) => tensor.includes("pooler")).length];
+    const { names, unused } = check(tensors, config);
+    return [names.pooler, names.head, unused.filter((tensor) => tensor.includes("pooler")).length];
   };
   expect(await poolerOf("bert")).toEqual(["bert.pooler.dense", ["classifier"], 0]);
   expect(await poolerOf("bert-bare")).toEqual(["pooler.dense", ["classifier"], 0]);
@@ -73,7 +79,7 @@ test("all that is missing, misshapen and unexpected is told at once", async () =
         "  - misshapen: bert.embeddings.position_embeddings.weight [8,12], expected [9,12]",
         "  - missing: bert.encoder.layer.1.attention.self.key.bias [12]",
         "  - missing: bert.pooler.dense.bias [12]",
-        "  - unsupported type: classifier.bias I8, expected F32, F16 or BF16",
+        "  - unsupported type: classifier.bias I8, expected F32, F16, BF16 or F64",
         "  - unexpected: bert.encoder.layer.0.crossattention.self.query.weight [12,12]",
       ].join("\n"),
     }),

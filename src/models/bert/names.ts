@@ -22,13 +22,12 @@ export interface BertTensors {
   readonly names: BertNames;
   /** Every linear layer of the encoder, in the order of the forward pass; the pooler is not among them. */
   readonly layers: readonly LinearLayer[];
-  /** Tensors of the file that play no part: buffers, heads of another task, a pooler that nothing is behind. */
-  readonly ignored: ReadonlySet<string>;
+  /** Tensors of the file that play no part: heads of another task, a pooler that nothing is behind. */
+  readonly unused: readonly string[];
 }
 
-/** Buffers, and the heads that the base was trained with. */
-const IGNORED =
-  /(^|\.)embeddings\.(position_ids|token_type_ids)$|^(cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector)\./;
+/** The heads that the base was trained with. */
+const PRETRAINING_HEAD = /^(cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector)\./;
 
 /** Whether a checkpoint of this family holds a classifier. */
 export const holdsClassifier = (tensors: ReadonlyMap<string, unknown>): boolean =>
@@ -46,10 +45,10 @@ export function checkBertTensors(
   const names = namesOf(tensors, config, file);
   const layers = names.layers.flatMap((layer) => linearLayers(layer, config));
   const expected = expectedShapes(names, layers, config);
-  const isIgnored = (name: string): boolean => IGNORED.test(name) || name.startsWith(`${names.prefix}pooler.dense.`);
-  checkTensors(tensors, expected, isIgnored, file, config.architecture);
-  const ignored = new Set([...tensors.keys()].filter((name) => !expected.has(name)));
-  return { names, layers, ignored };
+  const mayBeUnused = (name: string): boolean =>
+    PRETRAINING_HEAD.test(name) || name.startsWith(`${names.prefix}pooler.dense.`);
+  const unused = checkTensors(tensors, expected, mayBeUnused, file, config.architecture);
+  return { names, layers, unused };
 }
 
 function namesOf(tensors: ReadonlyMap<string, unknown>, config: BertConfig, file: string): BertNames {

@@ -6,7 +6,7 @@ import type { Value } from "../../ir/graph.js";
 import { ACTIVATIONS } from "../activations.js";
 import { counted } from "../counted.js";
 import { branchMasks, residual } from "../drop-path.js";
-import type { ForwardOptions, KeyValue } from "../model.js";
+import type { ForwardOptions, KeyValue, Present } from "../model.js";
 import { paddingRow } from "../padding.js";
 import type { Weights } from "../weights.js";
 import type { LlamaConfig } from "./config.js";
@@ -60,7 +60,7 @@ export function llamaTrunk(g: Builder, w: Weights, inputs: LlamaInputs, trunk: L
 
   let x = embed(g, w, inputs.ids, trunk); // [batch, tokens, width]
   names.blocks.forEach((block, i) => {
-    const cache = o.cache && { past: o.cache.past[i]!, keep: (present: KeyValue) => o.cache!.present.push(present) };
+    const cache = o.cache && { past: o.cache.past[i]!, keep: (present: Present) => o.cache!.present.push(present) };
     x = g.block(() => decoderBlock(g, w, x, block, pass, c.windows[i], cache, drop?.slice(2 * i, 2 * i + 2)));
   });
   const rows = inputs.scored ?? lastRealTokens(g, inputs, c.padId);
@@ -86,7 +86,7 @@ function embed(g: Builder, w: Weights, ids: Value, { config: c, names }: LlamaTr
 
 interface LayerCache {
   readonly past: KeyValue;
-  readonly keep: (present: KeyValue) => void;
+  readonly keep: (present: Present) => void;
 }
 
 /** Pre-norm block: attention, then the gated MLP, each added to what it reads. */
@@ -141,8 +141,9 @@ function attention(
   let k = turned(keys!, keyValueHeads, n.keyNorm); // [batch, keyValueHeads, past + tokens, d]
   let v = split(values!, keyValueHeads);
   if (cache) {
+    const added = { key: k, value: v };
     [k, v] = [g.concat([cache.past.key, k], 2), g.concat([cache.past.value, v], 2)];
-    cache.keep({ key: k, value: v });
+    cache.keep({ key: k, value: v, added });
   }
   const total = k.type.shape[2]!;
   // The queries of a group stand below each other, so that one product serves them and no key or value is copied.

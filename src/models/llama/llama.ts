@@ -1,6 +1,7 @@
 /** A LLaMA or one of its kin from a folder of transformers as a {@link Model}. */
 import { GloraError } from "../../base/errors.js";
 import type { TextInput } from "../../data/text/text-input.js";
+import { withoutTensors } from "../../formats/checkpoint.js";
 import type { Loss } from "../loss.js";
 import { type Head, linearHead, type Model } from "../model.js";
 import { fillerId } from "../padding.js";
@@ -26,7 +27,8 @@ export function openLlama(parts: ModelParts): Model {
   const weights = weightsOf(checkpoint);
   const { languageHead: nextToken, labelHead } = tensors.names;
   if (config.head !== "language" || config.tied) weights.delete(`${nextToken}.weight`);
-  return llamaModel(parts, { config, tensors, weights, head: pretrainedHead(config, nextToken, labelHead) });
+  const used = { ...parts, checkpoint: withoutTensors(checkpoint, folder.name, tensors.unused) };
+  return llamaModel(used, { config, tensors, weights, head: pretrainedHead(config, nextToken, labelHead) });
 }
 
 interface Opened {

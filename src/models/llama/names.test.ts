@@ -102,7 +102,7 @@ test("every tensor that is missing, unexpected, misshapen or of another type is 
     "missing: model.norm.weight [8]",
     "missing: lm_head.weight [10,8]",
     "misshapen: model.layers.0.self_attn.o_proj.weight [8,8], expected [8,16]",
-    "unsupported type: model.embed_tokens.weight I8, expected F32, F16 or BF16",
+    "unsupported type: model.embed_tokens.weight I8, expected F32, F16, BF16 or F64",
     "unexpected: model.layers.0.self_attn.q_norm.weight [4]",
   ])
     expect(check).toThrow(problem);

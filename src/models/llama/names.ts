@@ -40,6 +40,8 @@ export interface LlamaTensors {
   readonly names: LlamaNames;
   /** Every linear layer but the head, in the order of the forward pass. */
   readonly layers: readonly LinearLayer[];
+  /** Tensors of the file that play no part. */
+  readonly unused: readonly string[];
 }
 
 /**
@@ -60,14 +62,13 @@ export function checkLlamaTensors(
   const layers = names.blocks.flatMap((block) => linearLayers(block, config));
   const expected = expectedShapes(names, layers, config);
 
-  checkTensors(tensors, expected, (name) => isIgnored(name, names, config), file, model);
-  return { names, layers };
+  const mayBeUnused = (name: string): boolean => name === `${names.languageHead}.weight` && !readsHead(config);
+  const unused = checkTensors(tensors, expected, mayBeUnused, file, model);
+  return { names, layers, unused };
 }
 
-/** Buffers of old checkpoints that the config implies, and a head that is not used: tied, or of a bare model. */
-const isIgnored = (name: string, { languageHead }: LlamaNames, { tied, head }: LlamaConfig): boolean =>
-  /(^|\.)rotary_emb\.(inv_freq|cos_cached|sin_cached)$/.test(name) ||
-  (name === `${languageHead}.weight` && (head === "none" || (head === "language" && tied)));
+/** Whether the output layer's own tensor is used: not where it is tied, or the model bare. */
+const readsHead = ({ tied, head }: LlamaConfig): boolean => head !== "none" && !(head === "language" && tied);
 
 function namesOf(prefix: string, { depth, packed }: LlamaConfig): LlamaNames {
   const block = (i: number): BlockNames => {

@@ -133,7 +133,10 @@ export function parseTimm(fields: Fields, file: string): VitConfig {
   };
   const distilled = implied.args["distilled"] === true ? withDistillation(config, args) : config;
   const labels = timmLabels(fields, published, config.classes);
-  return labels === undefined ? distilled : { ...distilled, labels };
+  if (labels !== undefined) return { ...distilled, labels };
+  const tag = name.split(".")[1] ?? published.text("tag", "");
+  // timm's tags end with the data that the head was trained on.
+  return config.classes === 1000 && /(?:^|_)in1k$/.test(tag) ? { ...distilled, labelSet: "imagenet-1k" } : distilled;
 }
 
 function unknownArchitecture(name: string, file: string): GloraError {

@@ -24,6 +24,18 @@ test("labels are the model's own, in the order of its classes", () => {
   expect(labels({ ...hf, architectures: ["ViTModel"], id2label: { 0: "a" } })).toBeUndefined();
 });
 
+test("a tag of timm that ends with ImageNet-1k says whose names the 1,000 classes have", () => {
+  const labelSet = (config: object) => parseVitConfig({ ...timm, ...config }, "config.json").labelSet;
+  const tagged = (tag: string) => ({ pretrained_cfg: { tag } });
+  expect(labelSet(tagged("fb_in1k"))).toBe("imagenet-1k");
+  expect(labelSet({ architecture: "vit_tiny_patch16_224.augreg_in21k_ft_in1k" })).toBe("imagenet-1k");
+  expect(labelSet(timm)).toBeUndefined();
+  expect(labelSet(tagged("augreg_in21k"))).toBeUndefined();
+  expect(labelSet({ ...tagged("fb_in1k"), num_classes: 5 })).toBeUndefined();
+  const own = Array.from({ length: 1000 }, (_, i) => `c${i}`);
+  expect(labelSet({ ...tagged("fb_in1k"), label_names: own })).toBeUndefined();
+});
+
 test("the classes of timm: model_args over the root over pretrained_cfg over what the tag implies", () => {
   const classes = (config: object) => parseVitConfig({ ...timm, ...config }, "config.json").classes;
   const [args, published] = [{ num_classes: 3 }, { num_classes: 5 }];

@@ -1,5 +1,6 @@
 import { GloraError } from "../../base/errors.js";
 import { Fields, type Size, throwProblems } from "../../formats/fields.js";
+import type { LabelSet } from "../parts.js";
 import { parseTimm } from "./config-timm.js";
 import { parseTransformers, TRANSFORMERS_FACTS } from "./config-transformers.js";
 
@@ -88,6 +89,8 @@ export interface VitConfig {
   readonly classes: number;
   /** One name a class, in order, where the config gives all of them. */
   readonly labels?: readonly string[];
+  /** Of a config without labels: the classes that it implies. */
+  readonly labelSet?: LabelSet;
   /** The loss of the model's own library; transformers takes one class for a regression. */
   readonly loss: "cross-entropy" | "mse";
 }

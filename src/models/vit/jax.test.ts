@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -80,13 +80,59 @@ test("a config.json beside the file wins: the head of an ImageNet-21k file, with
   expect(model.head).toMatchObject({ in: 6, out: 5, pretrained: true });
 });
 
+test("what is dropped is noted: the tanh layer and the head on it, and tensors of unknown names", async () => {
+  const notesOf = async (path: string) => (await openModel(path, { runtime })).checkpoint.notes;
+  const in21k = `${fixtures}jax-in21k.npz`;
+  const why =
+    "The tanh layer pre_logits is not part of timm's models; a head that was trained on it cannot be used without.";
+  expect(await notesOf(in21k)).toEqual([
+    `${in21k}: these tensors are not used: head/kernel, head/bias, pre_logits/kernel, pre_logits/bias. ${why}`,
+  ]);
+  // With a config that asks for the head, as the test above left it.
+  const path = join(temporary, "x.npz");
+  expect(await notesOf(path)).toEqual([
+    `${path}: these tensors are not used: pre_logits/kernel, pre_logits/bias. ${why}`,
+  ]);
+  for (const name of ["original", "mean", "class", "map"])
+    expect(await notesOf(`${fixtures}jax-${name}.npz`), name).toEqual([]);
+
+  const folder = await openWeightsFolder(`${fixtures}jax-original.npz`);
+  const checkpoint = await openCheckpoint(folder);
+  const tensors = new Map(checkpoint.tensors).set("opt/momentum", checkpoint.tensors.get("cls")!);
+  expect(fromJax({ ...checkpoint, tensors }, undefined, "x.npz").checkpoint.notes).toEqual([
+    "x.npz: these tensors are not used: opt/momentum.",
+  ]);
+});
+
+test.each(["cls", "Transformer/encoderblock_0/MlpBlock_3/Dense_0/kernel"])(
+  "a changed byte of %s is told before anything is computed, whether the array is mapped or rearranged",
+  async (name) => {
+    const original = await openWeightsFolder(`${fixtures}jax-original.npz`);
+    const { offset } = (await openCheckpoint(original)).tensors.get(name)!;
+    const bytes = await readFile(`${fixtures}jax-original.npz`);
+    bytes[offset + 2]! ^= 1;
+    const path = join(temporary, "changed.npz");
+    await writeFile(path, bytes);
+    const config = join(temporary, "own.json");
+    const { config: own } = fromJax(await openCheckpoint(original), undefined, "");
+    await writeFile(config, JSON.stringify(own.json));
+    const model = await openModel(path, { runtime, config });
+    await expect(runtime.open(adaptedGraph(model, { head: "frozen" }))).rejects.toMatchObject({
+      code: "FILE",
+      message:
+        `${path}: not a valid ZIP archive: the bytes of "${name}.npy" do not have its checksum: they were changed or lost. ` +
+        "Fetch or export it again.",
+    });
+  },
+);
+
 test("tensors that are missing or misshapen are told together, by JAX's names; a hybrid is refused", async () => {
   const folder = await openWeightsFolder(`${fixtures}jax-original.npz`);
   const { tensors } = await openCheckpoint(folder);
   const opened = (change: (all: Map<string, unknown>) => void) => () => {
     const all = new Map(tensors);
     change(all);
-    return fromJax({ tensors: all, files: ["x.npz"] }, undefined, "x.npz");
+    return fromJax({ tensors: all, files: ["x.npz"], notes: [] }, undefined, "x.npz");
   };
   const shaped = (name: string, shape: number[]) => ({ ...tensors.get(name)!, shape });
   const attention = "Transformer/encoderblock_1/MultiHeadDotProductAttention_1";

@@ -1,6 +1,6 @@
 /** The original checkpoints of Vision Transformers, which JAX wrote (`ViT-B_16.npz`), in timm's names and layouts. */
 import { GloraError } from "../../base/errors.js";
-import type { Checkpoint } from "../../formats/checkpoint.js";
+import { type Checkpoint, withoutTensors } from "../../formats/checkpoint.js";
 import { throwProblems } from "../../formats/fields.js";
 import { readBytes, type TensorEntry } from "../../formats/safetensors.js";
 import { gather, madeEntry } from "../../formats/view.js";
@@ -27,7 +27,8 @@ export const isJaxVit = ({ tensors }: Checkpoint): boolean => prefixOf(tensors) 
  *
  * The config, where none is given, is what the shapes say, in timm's terms; what no shape says is as timm has it for these
  * files: eps 1e-6, GELU by the error function, pixels scaled by mean and deviation 0.5. The tanh layer `pre_logits` of the
- * ImageNet-21k files is dropped, and with it the head that stands on it, as in timm's `orig_in21k`.
+ * ImageNet-21k files is dropped, and with it the head that stands on it, as in timm's `orig_in21k`. A note of the checkpoint
+ * names every tensor that is not used.
  *
  * @param given  of config.json; wins over the shapes
  * @param name   of the folder or file, for messages
@@ -46,8 +47,14 @@ export function fromJax(
   const classes = given ? parseVitConfig(given.json, given.file).classes : facts.classes;
   const tensors = new Map(timmTensors(jax, facts, classes > 0).map((entry) => [entry.name, entry]));
   throwProblems("MODEL", `${name}: not a whole checkpoint of a ViT`, jax.problems);
-  return { checkpoint: { ...checkpoint, tensors }, config: given ?? { json: timmConfig(facts), file: name } };
+  const read = withoutTensors({ ...checkpoint, tensors }, name, jax.unused(), whyUnused(jax));
+  return { checkpoint: read, config: given ?? { json: timmConfig(facts), file: name } };
 }
+
+const whyUnused = (jax: JaxTensors): string =>
+  jax.has("pre_logits/kernel")
+    ? "The tanh layer pre_logits is not part of timm's models; a head that was trained on it cannot be used without."
+    : "";
 
 /** What the shapes say. */
 interface JaxFacts {
@@ -241,6 +248,7 @@ const elements = (shape: readonly number[]): number => shape.reduce((product, ax
 /** The tensors of a checkpoint by JAX's names, and what is wrong with those that were asked for. */
 class JaxTensors {
   readonly problems: string[] = [];
+  private readonly used = new Set<string>();
 
   constructor(
     private readonly tensors: ReadonlyMap<string, TensorEntry>,
@@ -249,6 +257,11 @@ class JaxTensors {
 
   has(name: string): boolean {
     return this.tensors.has(this.prefix + name);
+  }
+
+  /** Names of those that no part was made of. */
+  unused(): string[] {
+    return [...this.tensors.keys()].filter((name) => !this.used.has(name));
   }
 
   /** How many blocks there are names of. */
@@ -299,6 +312,7 @@ class JaxTensors {
 
   /** A tensor of so many elements, or that of one block of the scan. */
   private part(name: string, count: number, block?: number): TensorEntry {
+    this.used.add(this.prefix + name);
     const entry = this.tensors.get(this.prefix + name);
     const found = entry && elements(entry.shape);
     const blocks = block === undefined ? 1 : (entry?.shape[0] ?? 1);

@@ -130,11 +130,22 @@ test("a depth above the file's is told as such, without a name for each block", 
   expect(check({ "patch_embed.proj.weight": [1], "blocks.0.x": [1] }, 2)).toThrow("the weights hold 1 layer (");
 });
 
+test("timm's models have no tanh layer pre_logits: it is let be, and named", () => {
+  const { config, tensors } = cases["timm, token"];
+  const check = (more: object) =>
+    checkVitTensors(checkpoint({ ...tensors, ...more } as Shapes), parseVitConfig(config, "c"), "vit").unused;
+  expect(check({})).toEqual([]);
+  expect(check({ "pre_logits.fc.weight": [24, 24], "pre_logits.fc.bias": [24] })).toEqual([
+    "pre_logits.fc.weight",
+    "pre_logits.fc.bias",
+  ]);
+});
+
 test("integers are no weights", () => {
   const { config, tensors } = cases["timm, token"];
   expect(() =>
     checkVitTensors(checkpoint(tensors as unknown as Shapes, "I8"), parseVitConfig(config, "c"), "vit"),
-  ).toThrow("unsupported type: cls_token I8, expected F32, F16 or BF16");
+  ).toThrow("unsupported type: cls_token I8, expected F32, F16, BF16 or F64");
 });
 
 test("the other library's weights are told apart from the config", () => {

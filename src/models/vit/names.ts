@@ -70,6 +70,8 @@ export interface VitTensors {
   readonly names: VitNames;
   /** Every linear layer but the head, in the order of the forward pass. */
   readonly layers: readonly LinearLayer[];
+  /** Tensors of the file that play no part. */
+  readonly unused: readonly string[];
 }
 
 const SPELLINGS: readonly Spelling[] = [TIMM_SPELLING, ...TRANSFORMERS_SPELLINGS];
@@ -96,10 +98,10 @@ export function checkVitTensors(
   const expected = expectedShapes(names, layers, config, spelling);
 
   // timm leaves a SigLIP's attention pooling in the file where the mean is pooled, and does not load it.
-  const spare = config.library === "timm" && config.architecture.includes("siglip") ? /^attn_pool\./ : spelling.ignored;
-  const isIgnored = (name: string): boolean => spelling.ignored.test(name) || spare.test(name);
-  checkTensors(tensors, expected, isIgnored, file, config.architecture);
-  return { names, layers };
+  const spare = config.library === "timm" && config.architecture.includes("siglip") ? /^attn_pool\./ : spelling.unused;
+  const mayBeUnused = (name: string): boolean => spelling.unused.test(name) || spare.test(name);
+  const unused = checkTensors(tensors, expected, mayBeUnused, file, config.architecture);
+  return { names, layers, unused };
 }
 
 function namesOf({ names, block }: Spelling, config: VitConfig): VitNames {

@@ -12,7 +12,7 @@ export interface Spelling {
   /** The class token is stored as [width], positions as [tokens, width]: without axes of one in front. */
   readonly flat?: boolean;
   /** Tensors that play no part in the forward pass. */
-  readonly ignored: RegExp;
+  readonly unused: RegExp;
 }
 
 /** All names of a tree changed alike. */

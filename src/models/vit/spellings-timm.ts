@@ -42,5 +42,5 @@ export const TIMM_SPELLING: Spelling = {
     fc2: "blocks.#.mlp.fc2",
     layerScale2: "blocks.#.ls2.gamma",
   },
-  ignored: /^pre_logits\./, // a tanh layer of old checkpoints, which timm drops too
+  unused: /^pre_logits\./, // a tanh layer of old checkpoints; timm has none, and drops it
 };

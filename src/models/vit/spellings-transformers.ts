@@ -16,9 +16,9 @@ type Names = Spelling["names"];
 interface Layout {
   readonly names: Omit<Names, "head" | "distillationHead">;
   /** Tensors behind the prefix that play no part, or not in every model. */
-  readonly ignored: RegExp;
+  readonly unused: RegExp;
   /** The same of whole names. */
-  readonly ignoredBeside?: RegExp;
+  readonly unusedBeside?: RegExp;
   readonly flat?: true;
 }
 
@@ -30,8 +30,8 @@ const spelling = (layout: Layout, prefix: string, sign: string, block: BlockName
     names: { ...inside(layout.names), head, distillationHead: "distillation_classifier" },
     block: inside(block),
     ...(layout.flat && { flat: true }),
-    ignored: new RegExp(
-      `^${prefix.replace(".", "\\.")}(?:${layout.ignored.source})|${layout.ignoredBeside?.source ?? "(?!)"}`,
+    unused: new RegExp(
+      `^${prefix.replace(".", "\\.")}(?:${layout.unused.source})|${layout.unusedBeside?.source ?? "(?!)"}`,
     ),
   };
 };
@@ -75,8 +75,8 @@ const attentionInMemory = (block: string): AttentionNames => ({
 
 const VIT: Layout = {
   names: EMBEDDINGS,
-  ignored: /pooler\.|embeddings\.(?:mask_token|position_ids)$/,
-  ignoredBeside: /^decoder\./, // of ViT-MAE
+  unused: /pooler\.|embeddings\.mask_token$/,
+  unusedBeside: /^decoder\./, // of ViT-MAE
 };
 
 const vitBlock = (block: string, attention: AttentionNames, fc1: string, fc2: string): BlockNames => ({
@@ -103,7 +103,7 @@ const VIT_ON_DISK = vitBlock(
 const VIT_IN_MEMORY = vitBlock("layers.#", attentionInMemory("layers.#"), "layers.#.mlp.fc1", "layers.#.mlp.fc2");
 const DINOV2: Layout = {
   names: EMBEDDINGS,
-  ignored: /embeddings\.(?:mask_token|register_tokens)$/, // no registers: a tensor of no elements
+  unused: /embeddings\.(?:mask_token|register_tokens)$/, // no registers: a tensor of no elements
 };
 
 const dinov2Block = (attention: AttentionNames, fc1: string, fc2: string): BlockNames => ({
@@ -140,8 +140,8 @@ const CLIP: Layout = {
       fc2: "head.mlp.fc2",
     },
   },
-  ignored: /embeddings\.position_ids$|post_layernorm\.|head\./, // the mean of the patches goes past norm and head
-  ignoredBeside: /^text_model\.|^text_projection\.|^visual_projection\.|^logit_scale$|^logit_bias$/,
+  unused: /post_layernorm\.|head\./, // the mean of the patches goes past norm and head
+  unusedBeside: /^text_model\.|^text_projection\.|^visual_projection\.|^logit_scale$|^logit_bias$/,
   flat: true,
 };
 

@@ -2,6 +2,7 @@
 import { GloraError } from "../../base/errors.js";
 import type { Tensor } from "../../base/tensor.js";
 import type { ImagePreprocessing } from "../../data/image-spec.js";
+import { withoutTensors } from "../../formats/checkpoint.js";
 import type { Size } from "../../formats/fields.js";
 import { readJson } from "../../formats/folder.js";
 import type { Builder } from "../../ir/builder.js";
@@ -20,14 +21,10 @@ import { resampleTimm, resampleTransformers } from "./position-embedding.js";
 interface VitParts extends ModelParts {
   readonly config: VitConfig;
   readonly input: ImagePreprocessing;
-  /** Position embeddings of another image size than the checkpoint's, where that was asked for. */
-  readonly changed?: ReadonlyMap<string, Weight>;
-}
-
-/** A ViT, which can be had for another image size. */
-interface Vit extends Model {
-  /** The same model for images of this size: position embeddings are resampled, preprocessing is scaled. */
-  resized(size: Size): Promise<Model>;
+  /** Names of the pretrained head's classes that the config does not state. */
+  readonly usualLabels?: readonly string[];
+  /** Of a model for another image size than its config's: what it was for that. */
+  readonly original?: Pick<VitParts, "input"> & { readonly imageSize: Size; readonly positions: Weight | undefined };
 }
 
 /**
@@ -42,8 +39,12 @@ export async function openVit(parts: ModelParts): Promise<Model> {
   const input = imagePreprocessing({ config: rawConfig, ...preprocessor }, config, folder.name);
   const tensors = checkVitTensors(checkpoint, config, folder.name);
   const head = config.classes > 0 ? headOf(tensors.names, config, config.classes, true) : undefined;
-  const model = vitModel({ ...parts, config, input }, tensors, weightsOf(checkpoint), head, config.labels);
-  return parts.imageSize ? model.resized(parts.imageSize) : model;
+  const usualLabels = config.labelSet && (await parts.labelNames?.(config.labelSet));
+  const labels = config.labels ?? usualLabels;
+  const used = withoutTensors(checkpoint, folder.name, tensors.unused);
+  const vit = { ...parts, checkpoint: used, config, input, ...(usualLabels && { usualLabels }) };
+  const model = vitModel(vit, tensors, weightsOf(checkpoint), head, labels);
+  return parts.imageSize ? model.resized!(parts.imageSize) : model;
 }
 
 const headOf = (names: VitNames, config: VitConfig, out: number, pretrained: boolean): Head => ({
@@ -76,21 +77,25 @@ function vitModel(
   weights: ReadonlyMap<string, Weight>,
   head: Head | undefined,
   labels: readonly string[] | undefined,
-): Vit {
-  const { config, folder, checkpoint, input, runtime, changed } = parts;
+): Model {
+  const { config, folder, checkpoint, input, runtime, original } = parts;
   const { names, layers } = tensors;
   const { channels, imageSize } = config;
-  const model: Vit = {
+  const positions = weights.get(names.positionEmbedding);
+  const model: Model = {
     name: folder.name,
     family: "vit",
     runtime,
     folder,
     checkpoint,
     weights,
-    ...(changed && { changed, imageSize }),
+    ...(original && positions && { changed: new Map([[names.positionEmbedding, positions]]) }),
+    imageSize,
+    imageSizeAsked: parts.imageSize !== undefined,
     layers,
     head,
     labels,
+    usualLabels: labels !== undefined && labels === parts.usualLabels,
     input,
     residualBranches: 2 * config.depth,
     rows: "examples",
@@ -111,15 +116,15 @@ function vitModel(
       const fresh = headOf(names, classifier, newLabels.length, false);
       const old = new Set(headTensors(headOf(names, config, config.classes, true)).map(({ name }) => name));
       const kept = new Map([...weights].filter(([name]) => !old.has(name)));
-      const fitting = { names, layers: linearLayers(names, classifier) };
+      const fitting = { ...tensors, layers: linearLayers(names, classifier) };
       return vitModel({ ...parts, config: classifier }, fitting, kept, fresh, newLabels);
     },
     async fitInputs(inputs) {
       const size = imageSizeOf(inputs["pixel_values"], config);
-      return String(size) === String(imageSize) ? this : model.resized(size);
+      return same(size, imageSize) ? this : model.resized!(size);
     },
     async resized(size) {
-      if (size[0] === imageSize[0] && size[1] === imageSize[1]) return model;
+      if (same(size, imageSize)) return model;
       const resized = { ...config, imageSize: size };
       if (patchGrid(resized).includes(0))
         throw new GloraError(
@@ -132,17 +137,31 @@ function vitModel(
           `Images of ${size.join("×")} pixels are larger than the ${LARGEST_IMAGE} pixels a side that are supported.`,
           { model: folder.name, imageSize: size },
         );
-      const table = weights.get(names.positionEmbedding);
-      const changed = new Map(table && [[names.positionEmbedding, await resampled(table, config, resized)]]);
-      const scaled = scaledPreprocessing(input, imageSize, size);
-      const resizedWeights = new Map([...weights, ...changed]);
-      return vitModel({ ...parts, config: resized, input: scaled, changed }, tensors, resizedWeights, head, labels);
+      const { original: _, ...others } = parts;
+      const from = original ?? { input, imageSize, positions };
+      const back = same(size, from.imageSize);
+      const old = { ...config, imageSize: from.imageSize };
+      const table = from.positions && (back ? from.positions : await resampled(from.positions, old, resized));
+      return vitModel(
+        {
+          ...others,
+          config: resized,
+          input: back ? from.input : scaledPreprocessing(from.input, from.imageSize, size),
+          ...(!back && { original: from }),
+        },
+        tensors,
+        new Map([...weights, ...(table ? [[names.positionEmbedding, table] as const] : [])]),
+        head,
+        labels,
+      );
     },
     exportSpec: (o) =>
-      exportVit({ config, rawConfig: parts.rawConfig, head, labels, resized: changed !== undefined }, o),
+      exportVit({ config, rawConfig: parts.rawConfig, head, labels, resized: original !== undefined }, o),
   };
   return model;
 }
+
+const same = (a: Size, b: Size): boolean => a[0] === b[0] && a[1] === b[1];
 
 /** Pixels a side; tokens grow with its square, and attention with the square of theirs. */
 const LARGEST_IMAGE = 4096;

@@ -174,10 +174,12 @@ describe.each<Device>(["cpu", "wasm", "webgpu"])("%s", (device) => {
       expect(found.genome).toEqual(expected.genome);
       expect(found.test).toMatchObject({ accuracy: expected.test!.accuracy, examples: 9 });
       // Adam's first steps move a number by the rate in the direction of its gradient's sign, however small that is: a number
-      // whose gradient is rounding alone may go the other way, by 2 · 0.01 a step. Six steps were taken.
+      // whose gradient is rounding alone may go the other way, by 2 · 0.01 a step. Six steps were taken: 0.06 is the longest way.
+      // Rounding is some 2e-6 of the largest gradient, so that a number whose gradient is above a thousandth of that goes 0.2 %
+      // further or less far: nine in ten stay within 0.5 %.
       const differences = found.adapted.parameters.map((v, i) => Math.abs(v - expected.adapted.parameters[i]!));
       expect(Math.max(...differences)).toBeLessThan(6 * 0.02);
-      expect([...differences].sort((a, b) => a - b)[Math.floor(0.9 * differences.length)]).toBeLessThan(1e-4);
+      expect([...differences].sort((a, b) => a - b)[Math.floor(0.9 * differences.length)]).toBeLessThan(0.005 * 0.06);
       expect(found.test!.loss).toBeCloseTo(expected.test!.loss, 3);
     });
   });

@@ -3,11 +3,11 @@ import { totalmem } from "node:os";
 import { GloraError, messageOf } from "../../base/errors.js";
 import type { Tensor } from "../../base/tensor.js";
 import { encodeModel } from "../../ir/codec.js";
-import { evaluateDim } from "../../ir/dim.js";
 import type { Graph } from "../../ir/graph.js";
 import { createBuilder } from "../../ops/index.js";
+import { checkRun } from "../checked-run.js";
 import { checkDeviceName, chooseDevice, unusable } from "../devices.js";
-import { checkFeeds, checkOutputs, deviceFeeds, refuseEmpty } from "../feeds.js";
+import { deviceFeeds } from "../feeds.js";
 import { loweredFor } from "../lowered.js";
 import type { Device, DeviceName, OpenOptions, RunOptions, Runtime, Session } from "../runtime.js";
 import { environmentFor, libraryOf } from "./library.node.js";
@@ -108,30 +108,18 @@ class NodeSession implements Session {
     private readonly worker: RuntimeWorker,
     private readonly id: number,
     /** As it was given: what is fed and returned is checked against it. */
-    private readonly graph: Pick<Graph, "inputs" | "outputs">,
+    readonly graph: Pick<Graph, "inputs" | "outputs">,
     /** As the device runs it. */
     private readonly lowered: Pick<Graph, "inputs">,
-    private readonly name: string,
+    readonly name: string,
     readonly device: Device,
-    private readonly memory: Readonly<Record<string, string>>,
+    readonly memory: Readonly<Record<string, string>>,
   ) {}
 
   async run(feeds: Readonly<Record<string, Tensor>>, o: RunOptions = {}): Promise<Record<string, Tensor>> {
     if (this.disposed) throw new GloraError("USAGE", `${this.name}: the session has been disposed.`);
-    const kept = Object.values(this.memory);
-    const outputs = o.outputs ?? this.graph.outputs.map(({ name }) => name).filter((name) => !kept.includes(name));
-    const inputs = this.graph.inputs.filter(({ name }) => !Object.hasOwn(this.memory, name));
-    const symbols = checkFeeds({ inputs }, feeds, this.name);
-    if (this.device === "webgpu") refuseEmpty(feeds, this.name);
-    checkOutputs(this.graph, outputs, this.name);
-    const memory = Object.entries(this.memory).map(([input, output]) => {
-      const [rows, ...row] = this.graph.inputs.find(({ name }) => name === input)!.type.shape;
-      return { input, output, rows: String(rows), row: row.map((dim) => evaluateDim(dim, symbols)) };
-    });
-    // One copy here and a transfer, instead of the two copies that a clone makes of the whole buffer behind a view.
-    const copies = Object.fromEntries(
-      Object.entries(feeds).map(([name, { dtype, shape, data }]) => [name, { name, dtype, shape, data: data.slice() }]),
-    );
+    // Copies are transferred to the worker: a clone would take the whole buffer behind a view, twice.
+    const { feeds: copies, outputs, symbols, memory } = checkRun(this, feeds, o);
     // Made when its turn comes: shapes may depend on what the runs before it have left in memory.
     const request = (): Request => {
       const known = { ...symbols };

@@ -1,17 +1,12 @@
 /** What the main thread and the worker say to each other: one reply to each request, in turn. */
-import type { Tensor } from "../../base/tensor.js";
+import type { OwnTensor } from "../checked-run.js";
 
 /** The package that runs a device's graphs. */
 export type Library = "onnxruntime-node" | "onnxruntime-web";
 
-/** A tensor under way: its array is the only view of its buffer, which is transferred. */
-export interface NamedTensor extends Tensor {
+/** A tensor under way: its buffer is transferred. */
+export interface NamedTensor extends OwnTensor {
   readonly name: string;
-  readonly data:
-    | Float32Array<ArrayBuffer>
-    | Int32Array<ArrayBuffer>
-    | Uint8Array<ArrayBuffer>
-    | BigInt64Array<ArrayBuffer>;
 }
 
 /** An input that a session feeds itself. */

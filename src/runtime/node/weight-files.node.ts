@@ -4,7 +4,7 @@ import { parse, relative, sep } from "node:path";
 import { GloraError, messageOf } from "../../base/errors.js";
 import { type Graph, type Node, subgraphsOf, type TensorData, type Value, type WeightSource } from "../../ir/graph.js";
 import type { Device } from "../runtime.js";
-import { readWeightBytes } from "../web/weight-bytes.js";
+import { readWeightBytes } from "../weight-bytes.js";
 
 type External = TensorData & { kind: "external" };
 
@@ -24,7 +24,7 @@ export interface PlacedWeights {
  * Places the weights as a device can have them. Bytes are given where there are no files to map: always to wasm, and to WebGPU
  * where weights were widened for it.
  *
- * @throws {GloraError} FILE if a file is missing or ends before a weight does
+ * @throws {GloraError} FILE if a file is missing or ends before a weight does, or its bytes do not have its checksum
  */
 export async function placeWeights(graph: Graph, device: Device): Promise<PlacedWeights> {
   const inNoFile = (): boolean => [...bySource(graph).keys()].some(({ path }) => path === undefined);
@@ -44,6 +44,7 @@ async function findWeightFiles(graph: Graph): Promise<PlacedWeights> {
     const path = source.path === undefined ? undefined : await realPathOf(source);
     if (path !== undefined && parse(path).root === folder) {
       await checkLength(source, path, values);
+      for (const { data } of values) await source.verify?.(data.offset, data.length);
       locations.set(source, relative(folder, path).split(sep).join("/"));
     } else
       for (const { data } of values)

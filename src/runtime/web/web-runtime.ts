@@ -3,15 +3,15 @@ import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import { GloraError, messageOf, throwIfAborted } from "../../base/errors.js";
 import type { Tensor } from "../../base/tensor.js";
 import { encodeModel } from "../../ir/codec.js";
-import { evaluateDim } from "../../ir/dim.js";
 import type { Graph } from "../../ir/graph.js";
 import { createBuilder } from "../../ops/index.js";
-import { checkFeeds, checkOutputs, deviceFeeds, refuseEmpty } from "../feeds.js";
+import { checkRun } from "../checked-run.js";
+import { deviceFeeds } from "../feeds.js";
 import { loweredFor } from "../lowered.js";
 import type { OpenOptions, RunOptions, Runtime, Session } from "../runtime.js";
+import { readWeightBytes } from "../weight-bytes.js";
 import { chooseWebDevice, type WebDeviceName } from "./choose-device.js";
 import { SessionMemory } from "./session-memory.js";
-import { readWeightBytes } from "./weight-bytes.js";
 
 type Ort = typeof import("onnxruntime-web");
 
@@ -141,62 +141,42 @@ interface Turns {
 
 class WebSession implements Session {
   readonly device: "wasm" | "webgpu";
-  private readonly remembered: readonly { input: string; output: string; memory: SessionMemory }[];
+  /** By input. */
+  private readonly remembered: ReadonlyMap<string, SessionMemory>;
   private disposed: Promise<void> | undefined;
 
   constructor(
     private readonly ort: Ort,
     private readonly session: InferenceSession,
     /** As it was given: what is fed and returned is checked against it. */
-    private readonly graph: Pick<Graph, "inputs" | "outputs">,
+    readonly graph: Pick<Graph, "inputs" | "outputs">,
     /** As the device runs it. */
     private readonly lowered: Pick<Graph, "inputs">,
-    private readonly name: string,
-    memory: Readonly<Record<string, string>>,
+    readonly name: string,
+    readonly memory: Readonly<Record<string, string>>,
     private readonly runtime: Turns,
   ) {
     this.device = runtime.device;
-    this.remembered = Object.entries(memory).map(([input, output]) => ({
-      input,
-      output,
-      memory: new SessionMemory(input),
-    }));
+    this.remembered = new Map(Object.keys(memory).map((input) => [input, new SessionMemory(input)]));
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>, o: RunOptions = {}): Promise<Record<string, Tensor>> {
     if (this.disposed) throw new GloraError("USAGE", `${this.name}: the session has been disposed.`);
-    const kept = this.remembered.map(({ output }) => output);
-    const outputs = o.outputs ?? this.graph.outputs.map(({ name }) => name).filter((name) => !kept.includes(name));
-    const own = this.remembered.map(({ input }) => input);
-    const symbols = checkFeeds(
-      { inputs: this.graph.inputs.filter(({ name }) => !own.includes(name)) },
-      feeds,
-      this.name,
-    );
-    if (this.device === "webgpu") refuseEmpty(feeds, this.name);
-    checkOutputs(this.graph, outputs, this.name);
-    const copies = Object.fromEntries(
-      Object.entries(feeds).map(([name, fed]) => [name, { ...fed, data: fed.data.slice() }]),
-    );
+    const { feeds: copies, outputs, symbols, memory } = checkRun(this, feeds, o);
     return this.runtime.inTurn(async () => {
       try {
         const known = { ...symbols };
         const fed: Record<string, Tensor> = {};
-        for (const { input, memory } of this.remembered) {
-          const [rows, ...row] = this.graph.inputs.find(({ name }) => name === input)!.type.shape;
-          const remembered = memory.recall(
-            row.map((dim) => evaluateDim(dim, symbols)),
-            o.remember,
-          );
-          fed[input] = remembered;
-          known[String(rows)] = remembered.shape[0]!;
+        for (const { input, rows, row } of memory) {
+          fed[input] = this.remembered.get(input)!.recall(row, o.remember);
+          known[rows] = fed[input].shape[0]!;
         }
         Object.assign(fed, deviceFeeds(this.lowered, copies, known));
         const tensors = Object.fromEntries(Object.entries(fed).map(([name, tensor]) => [name, this.tensor(tensor)]));
-        const results = await this.session.run(tensors, [...outputs, ...kept]);
-        for (const { output, memory } of this.remembered) {
+        const results = await this.session.run(tensors, [...outputs, ...memory.map(({ output }) => output)]);
+        for (const { input, output } of memory) {
           const { data, dims } = results[output]!;
-          memory.append(data as Float32Array, dims[0]!);
+          this.remembered.get(input)!.append(data as Float32Array, dims[0]!);
         }
         return Object.fromEntries(
           outputs.map((name) => {

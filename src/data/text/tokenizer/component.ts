@@ -1,6 +1,7 @@
 import * as library from "@huggingface/tokenizers";
 import { messageOf } from "../../../base/errors.js";
 import { Fields } from "../../../formats/fields.js";
+import { isBounded } from "./backtracking.js";
 
 // The package's own declarations cannot be resolved from a module: their imports have no file endings.
 const { SplitPreTokenizer } = library as unknown as {
@@ -56,11 +57,17 @@ export class Component extends Fields {
     const source = pattern.has("String") ? escapeRegExp(pattern.text("String")) : pattern.text("Regex");
     if (pattern.has("String")) return new RegExp(source, "gu");
     try {
-      return new SplitPreTokenizer({ type: "Split", pattern: { Regex: source }, invert: false }).pattern ?? NEVER;
+      const expression = new SplitPreTokenizer({ type: "Split", pattern: { Regex: source }, invert: false }).pattern;
+      if (expression && isBounded(expression.source)) return expression;
+      this.refuse(
+        key,
+        `the expression ${JSON.stringify(source)} can take hours for a text of a few lines: repetitions without a limit stand ` +
+          "within each other, or behind each other. No tokenizer that we know needs that; is the file what it should be?",
+      );
     } catch (error) {
       this.refuse(key, `the expression cannot be read: ${messageOf(error)}`);
-      return NEVER;
     }
+    return NEVER;
   }
 }
 

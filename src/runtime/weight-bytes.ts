@@ -1,4 +1,4 @@
-import { type Graph, subgraphsOf, type TensorData, type WeightSource } from "../../ir/graph.js";
+import { type Graph, subgraphsOf, type TensorData, type WeightSource } from "../ir/graph.js";
 
 /** A graph's weights as ONNX Runtime takes them where there is no file system. */
 export interface WeightBytes {

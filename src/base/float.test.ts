@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import widened from "../../test/fixtures/weights/widened.fixtures.json" with { type: "json" };
-import { openFile } from "./file.node.js";
+import { openFile } from "../formats/file.node.js";
+import { readBytes, readFloat32, readSafetensors } from "../formats/safetensors.js";
 import { fromFloat32, toFloat32 } from "./float.js";
-import { readBytes, readFloat32, readSafetensors } from "./safetensors.js";
 
 // Written by PyTorch: scripts/fixtures/weights.py.
 const { tensors } = await readSafetensors(await openFile("test/fixtures/weights/floats.safetensors"));

@@ -1,1 +1,0 @@
-export { type FloatDtype, fromFloat32, toFloat32 } from "../base/float.js";

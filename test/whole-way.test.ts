@@ -90,7 +90,7 @@ test("the same command goes on with the run; another budget in its folder is ref
   expect(readFileSync(at("run", "result.json"), "utf8")).toBe(before);
   const { code, stderr } = await typed(argv("500"));
   expect(code).toBe(1);
-  expect(stderr).toMatch(/begun with other settings.*\n\s+options\.budget.*600 in the run, .*500 now/);
+  expect(stderr).toMatch(/begun with other settings.*\n\s+--budget: 600 in the run, .*500 now/);
 });
 
 test("a finished run is said again by resume, search and the same command; its merged model is kept, or made", async () => {

@@ -1,6 +1,6 @@
-// Puts the tables of a result into docs/performance.md, between its marks.
+// Puts the tables of a result into docs/performance.md, between its marks; with --check, tells whether they are there.
 //
-//     node bench/report.mjs bench/results/<cpu>.json
+//     node bench/report.mjs bench/results/<cpu>.json [--check]
 import { readFile, writeFile } from "node:fs/promises";
 import { IMAGE_GROUPS, MICRO_GROUPS, TEXT_GROUPS } from "./groups.mjs";
 import { PRODUCT_GIGAFLOP } from "./products.mjs";
@@ -18,14 +18,17 @@ const [BEGIN, END] = ["<!-- tables: begin -->", "<!-- tables: end -->"];
 /** Of the kinds of node, those that take at least this share of a step. */
 const SHARE = 0.01;
 
-const [path] = process.argv.slice(2);
+const [path, check] = process.argv.slice(2);
 if (!path) throw new Error("Name a file of results.");
 const result = JSON.parse(await readFile(path, "utf8"));
 const page = await readFile(PAGE, "utf8");
 const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
 if (begin < 0 || end < begin) throw new Error(`docs/performance.md lacks the marks ${BEGIN} and ${END}.`);
 const text = [...machine(), ...steps(), ...forward(), ...roofline()].join("\n");
-await writeFile(PAGE, `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n${page.slice(end)}`);
+const told = `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n${page.slice(end)}`;
+if (check !== "--check") await writeFile(PAGE, told);
+else if (told !== page)
+  throw new Error(`docs/performance.md is not what ${path} says: run node bench/report.mjs ${path}.`);
 
 /** @returns {string[]} */
 function machine() {

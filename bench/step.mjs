@@ -64,36 +64,35 @@ async function benchmark() {
     );
   const sides = sidesOf({ threads, seed, ...(peers && { python: values.python }) });
 
+  const whole = !values.quick && !only && !values.rounds && !values.threads;
+  const own = whole ? fileURLToPath(new URL(`./results/${about.slug}.json`, import.meta.url)) : undefined;
+  const out = values.out ?? own;
+  if (out) await mkdir(dirname(out), { recursive: true });
   /** @type {Record<string, unknown>} */ const results = {};
-  if (wanted("products")) results["products"] = await products(sides);
+  /** Written at once: a run that ends early leaves what it has measured. @param {string} part @param {unknown} measured */
+  const keep = async (part, measured) => {
+    results[part] = measured;
+    if (out) await writeFile(out, `${JSON.stringify({ ...about, ...results }, undefined, 1)}\n`);
+  };
+
+  if (wanted("products")) await keep("products", await products(sides));
   const vit = join(folder, "vit");
   await writeVit(vit, { layers: size.layers, classes: CLASSES, seed });
   /** @type {Images} */
   const images = { kind: "images", batch: 8, size: 224, classes: CLASSES, seed };
-  results["vit"] = await compare(IMAGE_GROUPS, vit, images, sides, {
-    title: `ViT-B/16 of random weights, ${size.layers} layers, batch ${images.batch}, ${images.size} pixels`,
-  });
-  if (wanted("merged")) results["merged"] = await merged(vit, images, sides);
-  if (smollm2) results["smollm2"] = await language(smollm2, sides);
+  const title = `ViT-B/16 of random weights, ${size.layers} layers, batch ${images.batch}, ${images.size} pixels`;
+  await keep("vit", await compare(IMAGE_GROUPS, vit, images, sides, { title }));
+  if (wanted("merged")) await keep("merged", await merged(vit, images, sides));
+  if (smollm2) await keep("smollm2", await language(smollm2, sides));
   else console.log("\nNo language model: name the folder of SmolLM2-135M by --smollm2 or GLORA_SMOLLM2.");
   /** @type {Images} */
   const small = { kind: "images", batch: 32, size: 32, classes: CLASSES, seed };
-  results["micro"] = await compare(MICRO_GROUPS, embeddedModel, small, sides, {
-    title: `vit-micro, batch ${small.batch}, ${small.size} pixels`,
-    times: 4,
-  });
-  if (wanted("search")) results["search"] = await search(sides);
+  const micro = { title: `vit-micro, batch ${small.batch}, ${small.size} pixels`, times: 4 };
+  await keep("micro", await compare(MICRO_GROUPS, embeddedModel, small, sides, micro));
+  if (wanted("search")) await keep("search", await search(sides));
 
-  const whole = !values.quick && !only && !values.rounds && !values.threads;
-  const own = whole ? fileURLToPath(new URL(`./results/${about.slug}.json`, import.meta.url)) : undefined;
-  const out = values.out ?? own;
-  if (!out) {
-    console.log("\nNothing is written: only a whole run has a file of its own. Name one with --out FILE.");
-    return;
-  }
-  await mkdir(dirname(out), { recursive: true });
-  await writeFile(out, `${JSON.stringify({ ...about, ...results }, undefined, 1)}\n`);
-  console.log(`\nwritten to ${out}`);
+  if (out) console.log(`\nwritten to ${out}`);
+  else console.log("\nNothing is written: only a whole run has a file of its own. Name one with --out FILE.");
 }
 
 /** @typedef {ReturnType<typeof sidesOf>} Sides */

@@ -56,6 +56,25 @@ test("weights of an average go before the others, and DataParallel's prefix is t
     expect((await readTorch(memorySource("x", bytes(alone)))).notes).toEqual([]);
 });
 
+test("a state dict under a known name is read where tensors lie beside it; a note names those", async () => {
+  const six = tensor(pair(2, 3), pair(3, 1));
+  const training = file(
+    `\x80\x02}(${short("loss")}${six}${short("model_state_dict")}}${short("w")}${six}s${short("epoch")}K\x01u.`,
+  );
+  const { tensors, notes } = await readTorch(memorySource("x.pth", training));
+  expect([...tensors.keys()]).toEqual(["w"]);
+  expect(notes).toEqual(['x.pth: "model_state_dict" is read; it also holds tensors under "loss", which are not used.']);
+});
+
+// @see timm/models/_helpers.py, clean_state_dict
+test.each(["module.w", "_orig_mod.w", "_orig_mod.module.w", "module._orig_mod.w"])(
+  "%s: what wraps a model is taken off",
+  async (name) => {
+    const wrapped = file(named(tensor(pair(2, 3), pair(3, 1)), name));
+    expect([...(await readTorch(memorySource("x.pth", wrapped))).tensors.keys()]).toEqual(["w"]);
+  },
+);
+
 test("a whole module is refused by its class", async () => {
   await expect(open("object.pth")).rejects.toMatchObject({
     code: "FILE",
@@ -171,6 +190,12 @@ test.each<[string, Uint8Array, string]>([
   ],
   ["a negative stride", file(named(tensor(pair(2, 3), pair(-3, 1)))), "a tensor is described by other things"],
   ["an expansion", file(named(tensor(pair(1000, 6), pair(0, 1)))), 'tensor "w" repeats elements'],
+  // As torch.save writes a view whose numbers are the negatives of those stored: torch._neg_view(x).
+  [
+    "a negative view",
+    file(named(tensor(pair(2, 3), pair(3, 1)).replace("\x89NtR", `\x89N}${short("neg")}\x88stR`))),
+    'a tensor has metadata ("neg") that say it is not as stored',
+  ],
   ["no storage", file(named(tensor(pair(2, 3), pair(3, 1), 0, "N"))), "a tensor is described by other things"],
   [
     "an unknown storage",

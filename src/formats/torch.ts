@@ -19,9 +19,10 @@ const FIRST_READ = 2 ** 20;
  * stays where it lies in the file; one with other strides (a transposed view) is rearranged in memory when it is asked for.
  * Tensors may share bytes.
  *
- * The state dict is the dictionary at the root if it holds tensors; else the one in it under "state_dict_ema", "model_ema",
- * "state_dict", "model", "model_state" or "model_state_dict" (the first four in timm's order), or else the only one that
- * holds tensors; a note names the others. "module." is taken off its names if all have it, as DataParallel leaves them.
+ * The state dict is the dictionary under "state_dict_ema", "model_ema", "state_dict", "model", "model_state" or
+ * "model_state_dict" (the first four in timm's order), whatever tensors lie beside it; else the root if it holds tensors,
+ * or else the only dictionary in it that does; a note names what is passed over. "module." and "_orig_mod." are taken off
+ * its names if all have them, as DataParallel and torch.compile leave them.
  *
  * @throws {GloraError} "FILE" that says what is wrong: an instruction or a function that is not known (by name), a file
  *   that contradicts itself, no state dict, or several
@@ -38,7 +39,7 @@ export async function readTorch(source: ByteSource): Promise<TorchFile> {
   const { root, locate } = isZip ? await readArchive(source, refuse) : await readStream(source, refuse);
   const tensors = new Map<string, TensorEntry>();
   const { dictionary, note } = findStateDict(root, refuse);
-  for (const [name, tensor] of withoutModule(tensorsOf(dictionary, refuse)))
+  for (const [name, tensor] of unwrapped(tensorsOf(dictionary, refuse)))
     tensors.set(name, await toEntry(name, tensor, locate, source, refuse));
   return { tensors, notes: note === undefined ? [] : [`${source.name}: ${note}`] };
 }
@@ -230,6 +231,13 @@ const BESIDE = new Set([
 function pickleReader(storages: Map<string, Storage>, refuse: Refuse): PickleReader {
   const tensor = (args: readonly unknown[], dtype?: Dtype): Tensor => {
     const [storage, offset, shape, strides] = args;
+    const metadata = args[dtype === undefined ? 6 : 7];
+    // "neg" and "conj": the numbers are not the stored ones.
+    if (metadata instanceof Map && metadata.size > 0)
+      return refuse(
+        `a tensor has metadata (${[...metadata.keys()].map(show).join(", ")}) that say it is not as stored; ` +
+          "resolve_neg() and resolve_conj() make it plain",
+      );
     if (!(storage instanceof Storage) || !isNatural(offset) || !isShape(shape) || !isShape(strides))
       return refuse("a tensor is described by other things than storage, offset, shape and strides");
     // Arrays of the pickle are its own, and it may go on changing them.
@@ -287,7 +295,6 @@ const STATE_DICTS = ["state_dict_ema", "model_ema", "state_dict", "model", "mode
 function findStateDict(root: unknown, refuse: Refuse): { dictionary: Map<unknown, unknown>; note?: string } {
   if (root instanceof Opaque) return refuse(`it holds a whole object (${root.type}) in place of a state dict`);
   if (!(root instanceof Map)) return refuse("it holds no dictionary");
-  if (holdsTensors(root)) return { dictionary: root };
   // Each dictionary is looked through once, however often the root names it.
   const holding = new Set([...new Set(root.values())].filter(holdsTensors));
   const found = new Map(
@@ -295,16 +302,18 @@ function findStateDict(root: unknown, refuse: Refuse): { dictionary: Map<unknown
       holding.has(entry[1] as Map<unknown, unknown>),
     ),
   );
-  const key = STATE_DICTS.find((known) => found.has(known)) ?? (found.size === 1 ? [...found.keys()][0] : undefined);
+  const known = STATE_DICTS.find((name) => found.has(name));
+  if (known === undefined && holdsTensors(root)) return { dictionary: root };
+  const key = known ?? (found.size === 1 ? [...found.keys()][0] : undefined);
   const list = (keys: readonly unknown[]): string =>
     `${keys.slice(0, 8).map(show).join(", ")}${keys.length > 8 ? ", …" : ""}`;
   const dictionary = found.get(key);
   if (dictionary !== undefined) {
-    const others = [...found.keys()].filter((other) => other !== key);
+    const others = [...root].filter(([other, value]) => other !== key && (found.has(other) || value instanceof Tensor));
     if (others.length === 0) return { dictionary };
     return {
       dictionary,
-      note: `${show(key)} is read; it also holds tensors under ${list(others)}, which are not used.`,
+      note: `${show(key)} is read; it also holds tensors under ${list(others.map(([other]) => other))}, which are not used.`,
     };
   }
   return refuse(
@@ -327,11 +336,17 @@ function tensorsOf(dictionary: Map<unknown, unknown>, refuse: Refuse): [string, 
   });
 }
 
-function withoutModule(tensors: [string, Tensor][]): [string, Tensor][] {
-  const prefix = "module.";
-  if (!tensors.every(([name]) => name.startsWith(prefix))) return tensors;
-  return tensors.map(([name, tensor]) => [name.slice(prefix.length), tensor]);
-}
+/** Of torch.compile and DataParallel, in either order. @see timm/models/_helpers.py, clean_state_dict */
+const WRAPPERS = ["_orig_mod.", "module.", "_orig_mod."];
+
+const unwrapped = (tensors: [string, Tensor][]): [string, Tensor][] =>
+  WRAPPERS.reduce(
+    (inside, wrapper) =>
+      inside.every(([name]) => name.startsWith(wrapper))
+        ? inside.map(([name, tensor]) => [name.slice(wrapper.length), tensor])
+        : inside,
+    tensors,
+  );
 
 async function toEntry(
   name: string,

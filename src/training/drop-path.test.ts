@@ -48,5 +48,7 @@ test("a batch has the masks of its micro-batches, drawn in order", () => {
 });
 
 test.each([1, -0.1, Number.NaN])("a rate of %s is refused", (rate) => {
-  expect(() => dropPathRates(rate, 12)).toThrow(`dropPath is a probability: expected 0 up to, but not, 1, got ${rate}.`);
+  expect(() => dropPathRates(rate, 12)).toThrow(
+    `dropPath is a probability: expected 0 up to, but not, 1, got ${rate}.`,
+  );
 });

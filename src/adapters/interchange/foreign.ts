@@ -58,7 +58,7 @@ export async function translate(foreign: ForeignAdapter, model: Model): Promise<
       const module = withTrainedBias(adapted.get(layer.name), tensor.values, base);
       if (module) adapted.set(layer.name, module);
     } else if (headNames.has(tensor.name)) whole.set(tensor.name, tensor);
-    else if (!model.weights.has(tensor.name)) problems.push(`${tensor.name}: ${noPlace(tensor.name, model)}`);
+    else if (!model.weights.has(tensor.name)) problems.push(`${tensor.name}: ${NO_PLACE}`);
     else if (String(model.weights.get(tensor.name)!.shape) !== String(tensor.shape))
       problems.push(
         `${tensor.name}: expected [${model.weights.get(tensor.name)!.shape.join(", ")}], found [${tensor.shape.join(", ")}]`,
@@ -136,6 +136,8 @@ function withTrainedBias(
 const differ = (a: Float32Array, b: Float32Array | undefined): boolean =>
   b === undefined || a.length !== b.length || a.some((value, i) => value !== b[i]);
 
+const NO_PLACE = "the model has no such weight";
+
 /** A module's weights with its supports folded in, or why that cannot be. */
 async function fold(
   name: string,
@@ -150,7 +152,7 @@ async function fold(
     return trained ?? (weight && { name: `${name}.${part}`, shape: weight.shape, values: await readWeight(weight) });
   };
   const [weight, bias] = [await find("weight"), await find("bias")];
-  if (!weight || weight.shape.length < 2) return noPlace(`${name}.weight`, model);
+  if (!weight || weight.shape.length < 2) return NO_PLACE;
   const out = weight.shape[0]!;
   const layer: LayerShape = { name, in: sizeOf(weight.shape) / out, out, bias: bias !== undefined, addableBias: false };
   const { structure } = module;
@@ -169,13 +171,12 @@ async function fold(
   return [{ ...weight, values: merged.W }, ...(bias ? [{ ...bias, values: merged.b! }] : [])];
 }
 
-/** Why a tensor of the base that an adapter brings finds nothing to replace. */
-function noPlace(tensor: string, { head, weights }: Model): string {
-  const tied = head && !head.trained && head.layers.some(({ name }) => `${name}.weight` === tensor);
-  return tied && !weights.has(tensor)
-    ? "the model's output layer shares the embedding's weights, and cannot have its own"
-    : "the model has no such weight";
-}
+/** Whether a module is an output layer that has no weights but the embedding's. */
+export const isSharedHead = (module: string, { head, weights }: Model): boolean =>
+  head !== undefined &&
+  !head.trained &&
+  head.layers.some(({ name }) => name === module) &&
+  !weights.has(`${module}.weight`);
 
 /** Embeddings that the adapter replaces for the input alone, where the model has one for input and output. */
 function untied({ head, weights }: Model, replaced: ReadonlyMap<string, Weight>): string[] {

@@ -26,6 +26,15 @@ test("a pattern matches whole ends of a name, at a dot; the first counts for alp
   expect(scale("a.c.k", 8)).toBe(1);
 });
 
+test("a pattern with alternatives and repetitions behind each other", () => {
+  const layers = Array.from({ length: 80 }, (_, i) => i).join("|");
+  const pattern = String.raw`.*layers\.(${layers})\.(self_attn|mlp)\..*(q|k|v|o|gate|up|down)_proj`;
+  const { ranks } = parse({ rank_pattern: { [pattern]: 2, [String.raw`.*layers\.\d+\..*fc\d`]: 3 } });
+  expect(ranks("model.layers.79.self_attn.q_proj")).toEqual([2]);
+  expect(ranks("model.layers.80.self_attn.q_proj")).toEqual([8]);
+  expect(ranks("vit.layers.80.mlp.fc1")).toEqual([3]);
+});
+
 test.each([
   [{ peft_type: "IA3" }, 'peft_type: "LORA" and "GLORA" are read, not "IA3"'],
   [{ peft_type: { deep: [] } }, 'peft_type: "LORA" and "GLORA" are read, not this'],
@@ -42,6 +51,8 @@ test.each([
   [{ r: 0 }, "r: a positive whole number is expected, not 0"],
   [{ lora_alpha: "8" }, "lora_alpha: a number is expected"],
   [{ rank_pattern: { "(": 3 } }, "rank_pattern.(: is no regular expression"],
+  [{ alpha_pattern: { "((\\w)+)+X": 3 } }, "alpha_pattern.((\\w)+)+X: can take hours for a name of a few words"],
+  [{ rank_pattern: { ".*.*.*.*X": 3 } }, "rank_pattern..*.*.*.*X: can take hours for a name of a few words"],
 ])("%j is refused", (json, message) => {
   expect(() => parse(json)).toThrow(message);
 });

@@ -1,4 +1,5 @@
 /** PEFT's adapter_config.json, as far as an adapter's function depends on it. */
+import { isBounded, type Ways } from "../../data/text/tokenizer/backtracking.js";
 import { Fields, throwProblems } from "../../formats/fields.js";
 
 export interface PeftConfig {
@@ -90,13 +91,23 @@ function patternsOf(fields: Fields, key: string): Pattern[] {
   return patterns.keys.flatMap((name): Pattern[] => {
     const value = number(patterns, name);
     if (value === undefined) return [];
-    try {
-      return [{ matches: new RegExp(`^(.*\\.)?(${name.replaceAll("(?P<", "(?<")})$`), value }];
-    } catch {
-      patterns.refuse(name, "is no regular expression");
-      return [];
-    }
+    const matches = expressionOf(`^(.*\\.)?(${name.replaceAll("(?P<", "(?<")})$`);
+    if (matches && isBounded(matches.source, OF_NAMES)) return [{ matches, value }];
+    const why = "can take hours for a name of a few words: repetitions without a limit stand within each other";
+    patterns.refuse(name, matches ? why : "is no regular expression");
+    return [];
   });
+}
+
+/** The names of modules are short: three repetitions may stand behind each other in a key. */
+const OF_NAMES: Ways = { count: 1e5, power: 4 };
+
+function expressionOf(source: string): RegExp | undefined {
+  try {
+    return new RegExp(source);
+  } catch {
+    return undefined;
+  }
 }
 
 const matching = (patterns: readonly Pattern[], module: string): readonly number[] =>

@@ -111,6 +111,7 @@ describe("what is refused", () => {
   });
 
   test.each([
+    ["no tensors", {}, "adapter_model.safetensors holds no tensors"],
     ["a tensor of DoRA", { [`${vit}.lora_magnitude_vector`]: [12] }, "DoRA normalises each row"],
     ["an embedding", { "base_model.model.embed.lora_embedding_A": [2, 9] }, "LoRA of an embedding; only linear layers"],
     ["another tuner's tensor", { [`${vit}.lora_diag`]: [2] }, "no tensor of plain LoRA or GLORA"],
@@ -183,6 +184,22 @@ describe("what is refused", () => {
       "model.embed_tokens.weight: the model's output layer shares these weights, and the adapter replaces them for the input alone",
     );
     expect([...(await put({ ensure_weight_tying: true })).replaced.keys()]).toEqual(["model.embed_tokens.weight"]);
+  });
+
+  test("an adapted output layer that has no weights but the embedding's", async () => {
+    const model = await openBase("llama");
+    const weights = new Map([...model.weights].filter(([name]) => name !== "lm_head.weight"));
+    const folder = memoryFolder({
+      "adapter_config.json": { peft_type: "LORA", r: 1 },
+      "adapter_model.safetensors": {
+        "base_model.model.lm_head.lora_A.weight": [1, 12],
+        "base_model.model.lm_head.lora_B.weight": [20, 1],
+      },
+    });
+    const opened = await openAdapter(folder);
+    await expect(opened.translate!({ ...model, weights })).rejects.toThrow(
+      "base_model.model.lm_head.lora_A.weight: the model's output layer shares the embedding's weights, and cannot have its own",
+    );
   });
 
   test("a folder without safetensors", async () => {

@@ -10,7 +10,7 @@ import { readFloat32, readSafetensors, type TensorEntry } from "../../formats/sa
 import type { Model } from "../../models/model.js";
 import type { NamedTensor } from "../adapter-file.js";
 import { type Form, NO_CHANGE, type Structure, type Support } from "../structure.js";
-import { type ForeignAdapter, type ForeignModule, refuse } from "./foreign.js";
+import { type ForeignAdapter, type ForeignModule, isSharedHead, refuse } from "./foreign.js";
 import { moduleNames, moduleOf } from "./module-names.js";
 import { type PeftConfig, parsePeftConfig } from "./peft-config.js";
 import { scaled } from "./tensors.js";
@@ -48,7 +48,7 @@ export async function openPeft(folder: Folder): Promise<PeftFolder> {
  */
 export async function readPeft({ name, config, tensors }: PeftFolder, model: Model): Promise<ForeignAdapter> {
   const names = moduleNames(model);
-  const problems: string[] = [];
+  const problems: string[] = tensors.size === 0 ? [`${PEFT_TENSORS} holds no tensors`] : [];
   const parts = new Map<string, Map<string, TensorEntry>>();
   const whole = new Map<string, TensorEntry>();
   for (const entry of tensors.values()) {
@@ -60,7 +60,11 @@ export async function readPeft({ name, config, tensors }: PeftFolder, model: Mod
     }
     const module = names.find(key.module);
     if (module === undefined) {
-      problems.push(`${entry.name}: the model has no module ${key.module}`);
+      problems.push(
+        isSharedHead(key.module, model)
+          ? `${entry.name}: the model's output layer shares the embedding's weights, and cannot have its own`
+          : `${entry.name}: the model has no module ${key.module}`,
+      );
     } else if (key.kind === "whole") {
       whole.set(`${module}.${key.part}`, entry);
     } else {

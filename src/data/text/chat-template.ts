@@ -50,12 +50,17 @@ export function chatTemplate(
 /** Jinja's names in both spellings. */
 const CONSTANTS = { true: true, false: false, none: null, True: true, False: false, None: null };
 
+/** As many as Jinja's sandbox allows, in which transformers renders templates. */
+const MOST_IN_RANGE = 100_000;
+
 // The package's own template sets these too, but its dates are in the language of the machine, and its refusals are
 // errors as any other.
 const functions = {
   range: (first: number, end?: number, step = 1): number[] => {
     const [start, stop] = end === undefined ? [0, first] : [first, end];
-    return Array.from({ length: Math.max(0, Math.ceil((stop - start) / step)) }, (_, i) => start + i * step);
+    const length = Math.max(0, Math.ceil((stop - start) / step));
+    if (!(length <= MOST_IN_RANGE)) throw new Error(`a range of at most ${MOST_IN_RANGE} numbers is expected`);
+    return Array.from({ length }, (_, i) => start + i * step);
   },
   strftime_now: (format: string) => strftime(new Date(), format),
   raise_exception: (message: string) => {

@@ -62,6 +62,17 @@ describe("what a template refuses", () => {
     );
   });
 
+  test("a range that would fill the memory, as Jinja's sandbox blocks it", async () => {
+    const most = await talk("{{ range(100000)|length }} {{ range(9, 0, -3)|list }}");
+    expect(most.renderChat(messages)).toBe("100000 [9, 6, 3]");
+    for (const range of ["range(100001)", "range(5, 1000000000)", "range(0, 1, 0)"]) {
+      const tokenizer = await talk(`{% for i in ${range} %}{% endfor %}`);
+      expect(() => tokenizer.renderChat(messages)).toThrow(
+        /the chat template cannot be run: a range of at most 100000 numbers is expected/,
+      );
+    }
+  });
+
   test("a prefix that is written otherwise than within the whole", async () => {
     // As templates do that leave earlier thoughts out: how a turn is written depends on what follows.
     const tokenizer = await talk(

@@ -149,6 +149,20 @@ test("a long white space takes no time that grows with its square", async () => 
   expect(performance.now() - start).toBeLessThan(2000); // 30 ms; with the square, minutes
 });
 
+test("a normalizer that doubles a text forty times is stopped", async () => {
+  const double = { type: "Replace", pattern: { String: "a" }, content: "aa" };
+  const json = {
+    normalizer: { type: "Sequence", normalizers: Array(40).fill(double) },
+    model: { type: "BPE", vocab: { a: 0, b: 1 }, merges: [] },
+  };
+  const message = /the normalizer of tokenizer\.json makes 2048 characters of 1, and more with each step/;
+  const tokenizer = await openTokenizer(folderOf({ "tokenizer.json": json }));
+  expect(Array.from(tokenizer.encode("b"))).toEqual([1]);
+  expect(() => tokenizer.encode("a")).toThrow(message);
+  const added = { ...json, added_tokens: [{ id: 2, content: "a", normalized: true }] };
+  await expect(openTokenizer(folderOf({ "tokenizer.json": added }))).rejects.toThrow(message);
+});
+
 test("special tokens come from the config as texts or objects, and from the map where it has none", async () => {
   const tokenizer = await openTokenizer(
     folderOf({

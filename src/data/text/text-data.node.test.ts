@@ -94,7 +94,7 @@ describe("language records", () => {
       'train.jsonl:2: the answer ("output") is empty',
       'train.jsonl:3: has no field "output" (it has instruction)',
       'train.jsonl:5: "instruction" is 7; a text is expected',
-      'test.json:3 (record 2): has no field "output" (it has instruction, output)',
+      'test.json:3 (record 2): "output" is null; a text is expected',
     ]);
   });
 

@@ -18,7 +18,7 @@ export function textField(record: TextRecord, key: string, refuse: Refuse): stri
   const value = record.fields[key];
   if (typeof value === "string") return value;
   refuse(
-    value === undefined || value === null
+    value === undefined
       ? `has no field "${key}" (it has ${Object.keys(record.fields).join(", ") || "none"})`
       : `"${key}" is ${show(value)}; a text is expected`,
   );

@@ -4,7 +4,7 @@
  */
 
 /** A bound of the ways that are tried from one place of a text of n characters: count · n^power. */
-interface Ways {
+export interface Ways {
   readonly count: number;
   readonly power: number;
 }
@@ -20,6 +20,7 @@ type Sequence = readonly Item[];
 
 /** Those of all tokenizers that we know stay below 120. */
 const MOST_WAYS = 1000;
+const OF_TEXTS: Ways = { count: MOST_WAYS, power: 1 };
 /** One way: that of an empty text. */
 const ONE: Ways = { count: 1, power: 0 };
 const ENDLESS: Ways = { count: 1, power: Number.POSITIVE_INFINITY };
@@ -33,12 +34,13 @@ const DEEPEST = 50;
  * harmless expressions too.
  *
  * @param source  of an expression that JavaScript accepts, in its Unicode mode
+ * @param most    more ways than from each place of a text, for what is short
  */
-export function isBounded(source: string): boolean {
+export function isBounded(source: string, most: Ways = OF_TEXTS): boolean {
   const alternatives = parse(source);
   if (!alternatives) return false;
   const { count, power } = waysOfAlternatives(alternatives, false);
-  return count <= MOST_WAYS && power <= 1;
+  return count <= most.count && power <= most.power;
 }
 
 /** @param failing  whether what follows can fail, so that other ways are tried */

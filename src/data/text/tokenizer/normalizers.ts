@@ -1,4 +1,5 @@
 /** The first step of a tokenizer: what a text is changed to before it is cut. One entry a "type" of tokenizer.json. */
+import { GloraError } from "../../../base/errors.js";
 import { toByteCharacters } from "./byte-level.js";
 import type { Component } from "./component.js";
 import { precompiled } from "./precompiled.js";
@@ -8,7 +9,7 @@ export type Normalizer = (text: string) => string;
 export const normalizers: Readonly<Record<string, (part: Component) => Normalizer>> = {
   Sequence: (part) => {
     const steps = part.parts("normalizers", normalizers);
-    return (text) => steps.reduce((out, step) => step(out), text);
+    return (text) => steps.reduce((out, step) => grownFrom(text, step(out)), text);
   },
   NFC: () => (text) => text.normalize("NFC"),
   NFD: () => (text) => text.normalize("NFD"),
@@ -40,6 +41,17 @@ export const normalizers: Readonly<Record<string, (part: Component) => Normalize
   },
   BertNormalizer: bert,
 };
+
+/** A file of a few lines could have a text doubled without end. @throws {GloraError} FILE */
+function grownFrom(text: string, out: string): string {
+  if (out.length <= 1000 + 100 * text.length) return out;
+  throw new GloraError(
+    "FILE",
+    `the normalizer of tokenizer.json makes ${out.length} characters of ${text.length}, and more with each step. No tokenizer ` +
+      "that we know needs that; is the file what it should be?",
+    { characters: text.length, actual: out.length },
+  );
+}
 
 /** Tried at the beginning of each white space alone: without that, a long one inside a text takes the square of its length. */
 export const SPACE_AT_END = /(?<!\p{White_Space})\p{White_Space}+$/u;

@@ -17,10 +17,12 @@ $lora --epochs 2 --learning-rate 0.003 --out "$out/lora-0.003"
 for rate in 0.003 0.01; do $lora --epochs 3 --learning-rate $rate --out "$out/lora-3-$rate"; done
 $glora train $common --preset glora --forms A=vector,B=lora,C=vector,D=none,E=vector --ranks 2 --balance-rates yes --epochs 2 --learning-rate 0.003 \
   --out "$out/fixed-0.003"
-$glora fit $common --budget 460800 --rank 4 --epochs 1 --learning-rate 0.001 --population 8 --parents 3 --mutants 4 --crossovers 4 --generations 3 \
-  --no-merge --out "$out/searched-0.001"
+for rate in 0.001 0.003; do
+  $glora fit $common --budget 460800 --rank 4 --epochs 1 --learning-rate $rate --population 8 --parents 3 --mutants 4 --crossovers 4 --generations 3 \
+    --no-merge --out "$out/searched-$rate"
+done
 score base
-for run in lora-0.003 fixed-0.003 searched-0.001; do score "$run" --adapter "$out/$run/adapter"; done
+for run in lora-0.003 fixed-0.003 searched-0.003; do score "$run" --adapter "$out/$run/adapter"; done
 
 python=${4:-}
 [ -n "$python" ] || exit 0

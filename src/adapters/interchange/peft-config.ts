@@ -1,5 +1,5 @@
 /** PEFT's adapter_config.json, as far as an adapter's function depends on it. */
-import { isBounded, type Ways } from "../../data/text/tokenizer/backtracking.js";
+import { isBounded, type Ways } from "../../base/backtracking.js";
 import { Fields, throwProblems } from "../../formats/fields.js";
 
 export interface PeftConfig {

@@ -1,7 +1,7 @@
 import * as library from "@huggingface/tokenizers";
+import { isBounded } from "../../../base/backtracking.js";
 import { messageOf } from "../../../base/errors.js";
 import { Fields } from "../../../formats/fields.js";
-import { isBounded } from "./backtracking.js";
 
 // The package's own declarations cannot be resolved from a module: their imports have no file endings.
 const { SplitPreTokenizer } = library as unknown as {

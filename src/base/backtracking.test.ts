@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { openTokenizer } from "../open-tokenizer.js";
-import { folderOf } from "../text-data.fixtures.js";
+import { openTokenizer } from "../data/text/open-tokenizer.js";
+import { folderOf } from "../data/text/text-data.fixtures.js";
 import { isBounded } from "./backtracking.js";
 
 const tokenizer = (Regex: string, normalizer?: object) =>
